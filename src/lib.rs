@@ -1,1 +1,4 @@
-
+//! bowline builds container images on a Docker Engine.
+pub mod engine;
+pub mod image;
+pub mod progress;

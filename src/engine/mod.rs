@@ -1,0 +1,332 @@
+//! The one seam to a container engine, in our own words.
+//!
+//! [`Engine`] speaks of images, layers, containers and volumes; it knows no instruction, no
+//! plan and no cache. [`docker`] implements it over the Docker Engine API. What an engine can
+//! do and how it stores images is said once, in [`EngineInfo`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::image::{ImageConfig, Layer, Platform, Reference};
+
+pub mod docker;
+mod error;
+
+pub use error::EngineError;
+
+pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+/// What is known of the engine once it has answered.
+#[derive(Debug, Clone)]
+pub struct EngineInfo {
+    /// Where it was reached, for messages: `unix:///var/run/docker.sock`.
+    pub endpoint: String,
+    /// The engine's own version, `28.5.2`.
+    pub version: String,
+    /// The API version both sides agreed on, `1.41` or later.
+    pub api_version: String,
+    /// A stable identity of the engine (`/info`'s `ID`).
+    pub id: String,
+    pub store: ImageStore,
+    /// The platform of its containers.
+    pub platform: Platform,
+}
+
+/// How the engine keeps images, which decides what a load must contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageStore {
+    /// Layers live in a graph driver and are known by their chain of diff IDs.
+    GraphDriver,
+    /// Layers live as blobs in containerd's content store and are known by descriptors.
+    Containerd,
+}
+
+/// An image as an inspect call shows it.
+#[derive(Debug, Clone)]
+pub struct ImageSummary {
+    /// The engine's ID of it (`sha256:…`): of the config (graph driver) or manifest (containerd).
+    pub id: String,
+    pub diff_ids: Vec<crate::image::Digest>,
+    pub labels: BTreeMap<String, String>,
+    pub platform: Platform,
+    pub repo_tags: Vec<String>,
+    pub repo_digests: Vec<String>,
+}
+
+/// Everything needed to build on top of an image.
+#[derive(Debug, Clone)]
+pub struct BaseImage {
+    pub id: String,
+    pub config: ImageConfig,
+    /// Lowest first, one for each of the config's diff IDs.
+    pub layers: Vec<Layer>,
+    pub repo_digests: Vec<String>,
+}
+
+/// A layer to be loaded: its tar comes as a stream whose length is known beforehand,
+/// because the archive that carries it is itself a tar.
+pub struct NewLayer {
+    /// In bytes, of the uncompressed tar.
+    pub size: u64,
+    pub content: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// An image to be authored over layers that the engine already has.
+pub struct LoadRequest {
+    /// Layers the engine has, lowest first.
+    pub below: Vec<Layer>,
+    /// One more layer on top, if any. The engine's answer names it.
+    pub new_layer: Option<NewLayer>,
+    /// Makes the image config, once the diff IDs are known (all of them, lowest first).
+    pub config: Box<dyn FnOnce(&[Layer]) -> ImageConfig + Send>,
+    /// Names the image gets, `repository:tag`.
+    pub tags: Vec<String>,
+}
+
+/// What a load made.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub id: String,
+    pub layers: Vec<Layer>,
+}
+
+/// What a commit made.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// An untagged image of the engine's own making. Its config is not to be trusted:
+    /// engines merge the container's config into it.
+    pub id: String,
+    /// The diff IDs of all its layers, lowest first.
+    pub diff_ids: Vec<crate::image::Digest>,
+}
+
+/// The network of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum NetworkMode {
+    /// The engine's default bridge.
+    Default,
+    None,
+    Host,
+    /// Another container's network namespace, by id or name.
+    Container(String),
+    /// A network of the engine, by id or name.
+    Named(String),
+}
+
+impl NetworkMode {
+    /// As the API and `--network` spell it.
+    pub fn as_api(&self) -> String {
+        match self {
+            Self::Default => "default".into(),
+            Self::None => "none".into(),
+            Self::Host => "host".into(),
+            Self::Container(id) => format!("container:{id}"),
+            Self::Named(name) => name.clone(),
+        }
+    }
+}
+
+/// A mount of the engine's own making.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mount {
+    Volume {
+        name: String,
+        target: String,
+        read_only: bool,
+    },
+    Tmpfs {
+        target: String,
+        size: Option<u64>,
+        mode: Option<u32>,
+    },
+}
+
+/// Resource limits and security settings of a step's container; absent means the engine's own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Limits {
+    pub memory: Option<i64>,
+    pub memory_swap: Option<i64>,
+    pub cpu_shares: Option<i64>,
+    pub cpu_period: Option<i64>,
+    pub cpu_quota: Option<i64>,
+    pub cpuset_cpus: Option<String>,
+    pub cpuset_mems: Option<String>,
+    /// In bytes.
+    pub shm_size: Option<i64>,
+    /// `(name, soft, hard)`.
+    pub ulimits: Vec<(String, i64, i64)>,
+    pub cgroup_parent: Option<String>,
+    pub security_opt: Vec<String>,
+    pub privileged: bool,
+}
+
+/// A container to create.
+#[derive(Debug, Clone)]
+pub struct ContainerSpec {
+    pub name: String,
+    /// An image ID or name.
+    pub image: String,
+    pub platform: Option<Platform>,
+    pub entrypoint: Vec<String>,
+    pub args: Vec<String>,
+    /// `uid[:gid]`; empty is the image's own.
+    pub user: String,
+    pub working_dir: String,
+    pub labels: BTreeMap<String, String>,
+    pub network: NetworkMode,
+    /// Ignored where the network mode has no host name of its own (container, host).
+    pub hostname: Option<String>,
+    /// `host:ip`; refused by engines together with a container's network.
+    pub extra_hosts: Vec<String>,
+    pub mounts: Vec<Mount>,
+    /// Whether standard input will be attached.
+    pub stdin: bool,
+    pub limits: Limits,
+}
+
+/// A container as a listing shows it.
+#[derive(Debug, Clone)]
+pub struct ContainerSummary {
+    pub id: String,
+    pub names: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub running: bool,
+}
+
+/// A container as an inspect call shows it: what joining its network needs.
+#[derive(Debug, Clone)]
+pub struct ContainerDetail {
+    pub id: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub running: bool,
+    pub status: String,
+    /// As the engine stores it: `default`, `bridge`, `host`, `none`, `container:<id>` or a name.
+    pub network_mode: String,
+    pub hostname: String,
+    pub ip_addresses: Vec<String>,
+    pub oom_killed: bool,
+    pub exit_code: i64,
+}
+
+/// Which of its two output streams a container wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// The standard streams of a running container.
+pub struct Attached {
+    pub stdin: Pin<Box<dyn AsyncWrite + Send>>,
+    /// Ends when the container has closed its outputs.
+    pub output: BoxStream<'static, Result<(Stream, Bytes)>>,
+}
+
+/// What a path in a container's file system is, from the archive API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathStat {
+    pub name: String,
+    /// Unix `st_mode`: type and permission bits.
+    pub mode: u32,
+    pub size: u64,
+    /// Where a symbolic link points, resolved by the engine inside the container's root.
+    pub link_target: String,
+}
+
+/// A step in a pull, for progress.
+#[derive(Debug, Clone)]
+pub struct PullEvent {
+    /// The layer or, empty, the image.
+    pub id: String,
+    pub status: String,
+    /// Bytes done and in all.
+    pub progress: Option<(u64, u64)>,
+}
+
+/// Receives the events of a pull.
+pub type OnPull<'a> = &'a (dyn Fn(PullEvent) + Send + Sync);
+
+/// A tar stream out of a container.
+pub type TarStream = Pin<Box<dyn AsyncRead + Send>>;
+
+/// An engine that runs containers and keeps images.
+///
+/// Every method can be dropped in the middle; what it was making is then found by its name.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    fn info(&self) -> &EngineInfo;
+
+    // ---- images
+
+    /// Looks an image up by name or ID; `None` when the engine has none.
+    async fn image(&self, name: &str) -> Result<Option<ImageSummary>>;
+    /// Reads what is needed to build on top of an image that the engine has.
+    async fn base_image(&self, name: &str, platform: &Platform) -> Result<BaseImage>;
+    /// Pulls an image, with the credentials of Docker's configuration.
+    async fn pull(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+        on_pull: OnPull<'_>,
+    ) -> Result<()>;
+    /// Authors an image: exactly this config over exactly these layers.
+    async fn load(&self, request: LoadRequest) -> Result<Loaded>;
+    /// Names an image `repository:tag`.
+    async fn tag(&self, image: &str, name: &str) -> Result<()>;
+    /// Removes a name, and the image with its last name. Nothing happens when it is not there.
+    async fn remove_image(&self, name: &str, force: bool) -> Result<()>;
+    /// The names in a repository (`docker images REPOSITORY`), with IDs and labels.
+    async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>>;
+    /// The layers of images that `load` or `commit` made, with blobs where the store has them.
+    /// `known` holds the layers that are already known, lowest first.
+    async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>>;
+
+    // ---- containers
+
+    /// Creates a container, not started; gives its ID.
+    async fn create(&self, spec: &ContainerSpec) -> Result<String>;
+    /// Attaches to the standard streams of a container that is not yet started.
+    async fn attach(&self, container: &str) -> Result<Attached>;
+    async fn start(&self, container: &str) -> Result<()>;
+    /// Waits for the end of a started container; gives its exit code.
+    async fn wait(&self, container: &str) -> Result<i64>;
+    /// Commits a container's changes to a new untagged image.
+    async fn commit(&self, container: &str) -> Result<Committed>;
+    async fn inspect(&self, container: &str) -> Result<Option<ContainerDetail>>;
+    /// Kills and removes a container with its anonymous volumes. Fine when it is gone.
+    async fn remove(&self, container: &str) -> Result<()>;
+    /// Containers with all these labels, running or not. An empty value matches any.
+    async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>>;
+    /// What `path` is in a container's file system; parents are followed, the last part is not.
+    async fn stat(&self, container: &str, path: &str) -> Result<Option<PathStat>>;
+    /// A tar of `path` (recursive; its entries start with the base name).
+    async fn read(&self, container: &str, path: &str) -> Result<TarStream>;
+    /// Extracts a tar below `path`, which must be a directory.
+    async fn write(&self, container: &str, path: &str, tar: Bytes) -> Result<()>;
+
+    // ---- volumes
+
+    /// Creates a named volume if there is none; `true` when it was made now.
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<bool>;
+    async fn remove_volume(&self, name: &str) -> Result<()>;
+    /// Network names or IDs that match `name`.
+    async fn network(&self, name: &str) -> Result<Option<String>>;
+}
+
+/// How to reach an engine, decided by the command line and the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    Unix(PathBuf),
+    /// `host:port`, with the folder of `ca.pem`, `cert.pem` and `key.pem` for TLS.
+    Tcp {
+        address: String,
+        tls: Option<PathBuf>,
+    },
+}
