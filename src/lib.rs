@@ -1,4 +1,9 @@
 //! bowline builds container images on a Docker Engine.
+
+pub mod diag;
+pub mod dockerfile;
 pub mod engine;
 pub mod image;
+pub mod plan;
 pub mod progress;
+pub mod source;
