@@ -24,7 +24,10 @@ impl Vars {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -41,7 +44,11 @@ pub(super) fn automatic(options: &Options, target_stage: &str) -> Vars {
     let mut vars = Vars::default();
     let variant = |platform: &Platform| platform.variant.clone().unwrap_or_default();
     let (build, target) = (&options.build_platform, &options.target_platform);
-    let stage = if target_stage.is_empty() { "default" } else { target_stage };
+    let stage = if target_stage.is_empty() {
+        "default"
+    } else {
+        target_stage
+    };
     for (name, value) in [
         ("BUILDPLATFORM", build.to_string()),
         ("BUILDOS", build.os.clone()),
@@ -95,8 +102,16 @@ pub(super) fn add_global(
 /// (Dockerfile reference, "Predefined ARGs").
 pub(super) fn proxies(build_args: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"] {
-        let given = build_args.iter().rfind(|(key, _)| key.eq_ignore_ascii_case(name));
+    for name in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "FTP_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+    ] {
+        let given = build_args
+            .iter()
+            .rfind(|(key, _)| key.eq_ignore_ascii_case(name));
         if let Some((_, value)) = given.filter(|(_, value)| !value.is_empty()) {
             found.push((name.to_owned(), value.clone()));
             found.push((name.to_ascii_lowercase(), value.clone()));

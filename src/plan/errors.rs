@@ -11,6 +11,10 @@ pub(super) fn at(instruction: &Instruction, span: Span, message: impl Into<Strin
 }
 
 /// A word that could not be expanded.
-pub(super) fn expand_failed(instruction: &Instruction, word: &Word, error: ExpandError) -> Diagnostic {
+pub(super) fn expand_failed(
+    instruction: &Instruction,
+    word: &Word,
+    error: ExpandError,
+) -> Diagnostic {
     error.into_diagnostic(&instruction.source, word)
 }

@@ -72,7 +72,10 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
         escape: dockerfile.directives.escape,
         options,
     };
-    let stages = dockerfile.instructions.iter().skip_while(|i| !args::is_from(i));
+    let stages = dockerfile
+        .instructions
+        .iter()
+        .skip_while(|i| !args::is_from(i));
     for instruction in stages {
         match &instruction.kind {
             Kind::From(from) => {
@@ -107,10 +110,14 @@ pub(super) fn one(error: Diagnostic) -> Diagnostics {
 /// The value of `TARGETSTAGE`.
 fn target_stage_name(dockerfile: &Dockerfile, options: &Options) -> String {
     options.target.clone().unwrap_or_else(|| {
-        let last = dockerfile.instructions.iter().rev().find_map(|i| match &i.kind {
-            Kind::From(from) => Some(from.stage_name().unwrap_or_default()),
-            _ => None,
-        });
+        let last = dockerfile
+            .instructions
+            .iter()
+            .rev()
+            .find_map(|i| match &i.kind {
+                Kind::From(from) => Some(from.stage_name().unwrap_or_default()),
+                _ => None,
+            });
         last.unwrap_or_default()
     })
 }
@@ -120,7 +127,11 @@ impl Graph {
         // The stage is opened even when its base is wrong, so that the instructions after it
         // do not count as those of the stage before.
         let platform = self.from_platform(instruction, from);
-        let base = self.from_base(instruction, from, platform.as_ref().ok().and_then(Option::as_ref));
+        let base = self.from_base(
+            instruction,
+            from,
+            platform.as_ref().ok().and_then(Option::as_ref),
+        );
         let index = self.nodes.len();
         self.nodes.push(Node {
             name: from.name.as_ref().map(|name| name.text.clone()),
@@ -148,8 +159,9 @@ impl Graph {
         let text = self.expand_global(instruction, word)?;
         if text.is_empty() {
             let message = format!("the platform `{word}` is empty");
-            return Err(at(instruction, word.span, message)
-                .with_hint("give the variable a value with `--build-arg` or a default in its `ARG`"));
+            return Err(at(instruction, word.span, message).with_hint(
+                "give the variable a value with `--build-arg` or a default in its `ARG`",
+            ));
         }
         Platform::parse(&text, &self.options.build_platform)
             .map(Some)
@@ -177,7 +189,8 @@ impl Graph {
             return Ok(StageBase::Scratch);
         }
         let platform = platform.unwrap_or(&self.options.target_platform).clone();
-        self.base(&instruction.source, word.span, &text, platform).map(StageBase::Image)
+        self.base(&instruction.source, word.span, &text, platform)
+            .map(StageBase::Image)
     }
 
     fn expand_global(&self, instruction: &Instruction, word: &Word) -> Result<String, Diagnostic> {
@@ -198,13 +211,15 @@ impl Graph {
                 let refused = Diagnostic::error(error.to_string()).with_label(source, span, "");
                 let stage = self.names.get_key_value(&text.to_lowercase());
                 match (error, stage) {
-                    (ReferenceError::Uppercase(_), Some((name, _))) => refused
-                        .with_hint(format!("the stage goes by its lower-case name `{name}`")),
+                    (ReferenceError::Uppercase(_), Some((name, _))) => {
+                        refused.with_hint(format!("the stage goes by its lower-case name `{name}`"))
+                    }
                     _ => refused,
                 }
             })?
             .with_default_tag();
-        let same = |base: &Base| base.wanted.reference == reference && base.wanted.platform == platform;
+        let same =
+            |base: &Base| base.wanted.reference == reference && base.wanted.platform == platform;
         if let Some(found) = self.bases.iter().position(same) {
             return Ok(found);
         }
@@ -216,7 +231,10 @@ impl Graph {
             source: Arc::clone(source),
             span,
         };
-        self.bases.push(Base { wanted, config: None });
+        self.bases.push(Base {
+            wanted,
+            config: None,
+        });
         Ok(self.bases.len() - 1)
     }
 
@@ -249,7 +267,11 @@ impl Graph {
         let plain = expand_word(&word.text, &|_| None, self.escape)
             .map_err(|error| expand_failed(instruction, word, error))?;
         if plain != word.text {
-            let refused = at(instruction, word.span, "variables are not expanded in `--from`");
+            let refused = at(
+                instruction,
+                word.span,
+                "variables are not expanded in `--from`",
+            );
             return Err(refused.with_hint(
                 "name a stage there, and start that stage with `FROM ${...}`, where variables work",
             ));
@@ -286,10 +308,17 @@ impl Graph {
         word: &Word,
         number: i64,
     ) -> Result<StageIndex, Diagnostic> {
-        let found = usize::try_from(number).ok().filter(|&n| n < self.nodes.len());
+        let found = usize::try_from(number)
+            .ok()
+            .filter(|&n| n < self.nodes.len());
         found.ok_or_else(|| {
             let count = self.nodes.len();
-            at(instruction, word.span, format!("there is no stage number {number}")).with_hint(format!(
+            at(
+                instruction,
+                word.span,
+                format!("there is no stage number {number}"),
+            )
+            .with_hint(format!(
                 "the file has {count} stage{}, counted from 0",
                 if count == 1 { "" } else { "s" }
             ))
@@ -308,10 +337,14 @@ impl Graph {
             if let StageBase::Stage(base) = node.base {
                 todo.push(base);
             }
-            todo.extend(node.commands.iter().filter_map(|command| match command.from {
-                CopyFrom::Stage(from) => Some(from),
-                CopyFrom::Context | CopyFrom::Image(_) => None,
-            }));
+            todo.extend(
+                node.commands
+                    .iter()
+                    .filter_map(|command| match command.from {
+                        CopyFrom::Stage(from) => Some(from),
+                        CopyFrom::Context | CopyFrom::Image(_) => None,
+                    }),
+            );
         }
         found
     }
@@ -324,12 +357,19 @@ impl Graph {
             if let StageBase::Image(base) = node.base {
                 needed.insert(base);
             }
-            needed.extend(node.commands.iter().filter_map(|command| match command.from {
-                CopyFrom::Image(base) => Some(base),
-                CopyFrom::Context | CopyFrom::Stage(_) => None,
-            }));
+            needed.extend(
+                node.commands
+                    .iter()
+                    .filter_map(|command| match command.from {
+                        CopyFrom::Image(base) => Some(base),
+                        CopyFrom::Context | CopyFrom::Stage(_) => None,
+                    }),
+            );
         }
         let missing = needed.into_iter().map(|base| &self.bases[base]);
-        missing.filter(|base| base.config.is_none()).map(|base| base.wanted.clone()).collect()
+        missing
+            .filter(|base| base.config.is_none())
+            .map(|base| base.wanted.clone())
+            .collect()
     }
 }

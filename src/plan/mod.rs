@@ -21,13 +21,12 @@ mod run;
 mod state;
 mod target;
 
-#[cfg(test)]
-mod golden;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use action::{Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir};
+pub use action::{
+    Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir,
+};
 pub use graph::{Graph, graph};
 
 use crate::image::{ImageConfig, Platform, Reference};

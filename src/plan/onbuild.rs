@@ -44,7 +44,11 @@ impl Graph {
             let source = SourceFile::new(format!("ONBUILD trigger of {name}"), trigger);
             let instruction = parse_instruction(&source, '\\')?;
             let from = self.link(stage, &instruction).map_err(one)?;
-            commands.push(Command { instruction, on_build: true, from });
+            commands.push(Command {
+                instruction,
+                on_build: true,
+                from,
+            });
         }
         self.nodes[stage].commands.splice(0..0, commands);
         Ok(())

@@ -7,7 +7,12 @@ use crate::dockerfile::ast::Dockerfile;
 
 impl Graph {
     pub(super) fn find_target(&self, dockerfile: &Dockerfile) -> Result<StageIndex, Diagnostic> {
-        let Some(name) = self.options.target.as_deref().filter(|name| !name.is_empty()) else {
+        let Some(name) = self
+            .options
+            .target
+            .as_deref()
+            .filter(|name| !name.is_empty())
+        else {
             return Ok(self.nodes.len() - 1);
         };
         if let Some(&stage) = self.names.get(&name.to_lowercase()) {
