@@ -28,6 +28,7 @@ pub use action::{
     Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir,
 };
 pub use graph::{Graph, graph};
+pub use state::clean;
 
 use crate::image::{ImageConfig, Platform, Reference};
 use crate::source::{SourceFile, Span};
