@@ -1,4 +1,5 @@
 //! bowline builds container images on a Docker Engine.
 pub mod engine;
 pub mod image;
+pub mod init;
 pub mod progress;
