@@ -8,7 +8,9 @@ usage() {
     cat <<'END'
 usage: tests/engine.sh up NAME            start an engine, print its address
        tests/engine.sh down NAME|all      stop it, remove its data (packages stay)
-       tests/engine.sh use                print the address of the engine to use
+       tests/engine.sh found              print the address of an engine that
+                                          answers already, fail without one
+       tests/engine.sh use                the same, else start one (debian)
        tests/engine.sh status             print "NAME ADDRESS" of what runs
        tests/engine.sh matrix             print the names, one per line
        tests/engine.sh busybox ADDRESS    make sure busybox:latest is there
@@ -28,7 +30,9 @@ END
 }
 
 home=${BOWLINE_ENGINE_HOME:-/var/tmp/bowline-engines}
+case $home in /*) ;; *) home=$PWD/$home ;; esac
 packages=$home/packages
+PATH=$PATH:/usr/sbin:/sbin # not everybody's root has them: ip, iptables
 base_path=$PATH
 
 say() { echo "engine.sh: $*" >&2; }
@@ -39,7 +43,10 @@ have() { command -v "$1" >/dev/null 2>&1; }
 matrix() { printf '%s\n' debian 28-overlay2 28-containerd; }
 
 check_name() {
-    matrix | grep -qxF -- "$1" || die "no engine \`$1\`; known: $(matrix | tr '\n' ' ')"
+    case $1 in
+        debian | 28-overlay2 | 28-containerd) ;;
+        *) die "there is no engine \`$1\`, only: $(matrix | paste -sd ' ')" ;;
+    esac
 }
 
 # --- what the machine must have -----------------------------------------------
@@ -73,6 +80,7 @@ END
 }
 
 apt_lists_ready() { # The package lists may never have been fetched here.
+    # shellcheck disable=SC2016
     [ -n "$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 2>/dev/null)" ]
 }
 
@@ -98,7 +106,7 @@ apt_install() {
 
 # --- packages -------------------------------------------------------------------
 
-# Runs the function "$2" under the lock "$1", so that two callers at once do not
+# locked NAME FUNCTION ARG...: one caller at a time, so that two at once do not
 # install or start the same thing twice.
 locked() {
     local name=$1 fd
@@ -134,8 +142,9 @@ fetch_debs() {
 # Libraries are the one thing that has to be installed: those that the unpacked
 # programs' packages depend on, and only when one is missing.
 install_libraries() {
-    local root=$1 libraries
-    if have ldd && ! ldd "$root"/usr/sbin/* "$root"/usr/bin/* 2>/dev/null | grep -q 'not found'; then return; fi
+    local root=$1 missing libraries
+    missing=$(ldd "$root"/usr/sbin/* "$root"/usr/bin/* 2>/dev/null | grep 'not found' || true)
+    [ -n "$missing" ] || return 0
     libraries=$(for deb in "$root"/debs/*.deb; do dpkg-deb -f "$deb" Depends; done |
         tr ',' '\n' | awk '$1 ~ /^lib/ {print $1}' | sort -u)
     # shellcheck disable=SC2086
@@ -151,7 +160,7 @@ install_own() {
     apt_lists_ready || apt_update
     fetch_own || { apt_update; fetch_own; } || die "could not download docker.io from this machine's package sources"
     install_libraries "$packages/own.part"
-    seal own
+    seal own || die "docker.io of this machine's release does not run here"
 }
 fetch_own() {
     fetch_debs "$packages/own" docker.io containerd runc tini busybox-static -- docker-cli docker-buildx
@@ -167,7 +176,7 @@ install_new() {
     if [ "$(. /etc/os-release && echo "${ID:-}")" != debian ]; then
         say "not Debian: the newest docker.io is this release's own"
         cp -a "$packages/own" "$packages/new.part"
-        seal new
+        seal new || die "docker.io of this machine's release does not run here"
         return
     fi
     for suite in sid trixie; do
@@ -182,8 +191,9 @@ fetch_suite() {
     local suite=$1 apt=$packages/apt-$1 uri keyring
     # apt itself reads the one-line and the deb822 format; security and local
     # repositories have other labels.
+    # shellcheck disable=SC2016
     uri=$(apt-get indextargets --format '$(LABEL) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk '$1 == "Debian" && $2 == "main" {print $3; exit}')
+        awk '$1 == "Debian" && $2 == "main" {print $3}' | sed -n 1p)
     [ -n "$uri" ] || die "this machine's package sources name no Debian archive"
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     {
@@ -226,13 +236,15 @@ seal() {
 
 package_of() { case $1 in debian) echo own ;; *) echo new ;; esac; }
 
-# The programs' search path: a package set first, but always the own runc.
+# The programs' search path: the package set, but always the machine's own runc
+# and the static init for `docker run --init`.
 path_of() {
     local root
     root=$packages/$(package_of "$1")
-    mkdir -p "$packages/runc"
-    ln -sfn ../own/usr/sbin/runc "$packages/runc/runc"
-    echo "$packages/runc:$root/usr/sbin:$root/usr/bin:$base_path"
+    mkdir -p "$packages/runtime"
+    ln -sfn ../own/usr/sbin/runc "$packages/runtime/runc"
+    ln -sfn ../own/usr/bin/tini-static "$packages/runtime/docker-init"
+    echo "$packages/runtime:$root/usr/sbin:$root/usr/bin:$base_path"
 }
 
 # --- asking engines -------------------------------------------------------------
@@ -241,14 +253,14 @@ answers() { # ADDRESS
     local reply=
     if have curl; then
         case $1 in
-            unix://*) reply=$(curl -s -m 5 --unix-socket "${1#unix://}" http://docker/_ping 2>/dev/null || true) ;;
-            tcp://*) [ -n "${DOCKER_TLS_VERIFY:-}" ] || reply=$(curl -s -m 5 "http://${1#tcp://}/_ping" 2>/dev/null || true) ;;
+            unix://*) reply=$(curl -s -m 5 --noproxy "*" --unix-socket "${1#unix://}" http://docker/_ping 2>/dev/null || true) ;;
+            tcp://*) [ -n "${DOCKER_TLS_VERIFY:-}" ] || reply=$(curl -s -m 5 --noproxy "*" "http://${1#tcp://}/_ping" 2>/dev/null || true) ;;
         esac
         [ "$reply" = OK ] && return
         case $1 in unix://*) return 1 ;; esac
     fi
     # ssh, TLS, or no curl: the CLI knows how.
-    have docker && DOCKER_HOST=$1 timeout 20 docker version -f '{{.Server.Version}}' >/dev/null 2>&1
+    have docker && env -u DOCKER_CONTEXT DOCKER_HOST="$1" docker version -f '{{.Server.Version}}' >/dev/null 2>&1
 }
 
 cli() {
@@ -260,10 +272,10 @@ cli() {
 docker_on() { # ADDRESS ARG...
     local address=$1
     shift
-    DOCKER_HOST=$address "$docker_cli" "$@"
+    env -u DOCKER_CONTEXT DOCKER_HOST="$address" "$docker_cli" "$@"
 }
 
-use() {
+found() {
     if [ -n "${DOCKER_HOST:-}" ]; then
         if answers "$DOCKER_HOST"; then echo "$DOCKER_HOST"; return; fi
         warn "DOCKER_HOST is $DOCKER_HOST, but nothing answers there"
@@ -274,9 +286,11 @@ use() {
         if [ -n "$address" ] && answers "$address"; then echo "$address"; return; fi
     fi
     address=unix:///var/run/docker.sock
-    if answers "$address"; then echo "$address"; return; fi
-    up debian
+    answers "$address" || return 1
+    echo "$address"
 }
+
+use() { found || up debian; }
 
 # --- one engine -----------------------------------------------------------------
 
@@ -289,7 +303,7 @@ pid_of() {
     local state pid
     state=$(state_of "$1")
     pid=$(cat "$state/docker.pid" 2>/dev/null) || return 1
-    tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$state/daemon.json" || return 1
+    tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -xF -- "$state/daemon.json" >/dev/null || return 1
     echo "$pid"
 }
 
@@ -305,9 +319,12 @@ free_subnet() {
     start=$(($(state_of "$1" | cksum | cut -d' ' -f1) % 200))
     for n in $(seq "$start" 249) $(seq 0 "$start"); do
         net=10.213.$n.0/24
-        [ -z "$(ip -4 route show root "$net")" ] || continue   # a route inside it
-        [ -z "$(ip -4 route show match "$net" | grep -v '^default')" ] || continue # or around it
-        [ -z "$(ip -4 -o addr show to "$net")" ] || continue
+        # Routes inside it, routes around it, addresses in it.
+        [ -z "$(
+            ip -4 route show root "$net"
+            ip -4 route show match "$net" | grep -v '^default'
+            ip -4 -o addr show to "$net"
+        )" ] || continue
         echo "10.213.$n.1/24"
         return
     done
@@ -347,8 +364,8 @@ write_config() { # NAME DATA
         case $driver in overlay2) driver=vfs ;; *) driver=native ;; esac
         warn "OVERLAY MOUNTS DO NOT WORK IN $2: engine $1 uses the slow storage driver $driver"
     fi
-    # iptables stays off: several daemons on one machine flush each other's
-    # chains, and a developer's own engine and firewall must not notice ours.
+    # iptables stays off: a daemon that starts flushes the chains of those that
+    # run, and a developer's own engine and firewall must not notice ours.
     # Containers reach each other and the host, which is all that tests need.
     {
         echo '{'
@@ -368,6 +385,8 @@ start() { # NAME
     stop "$1" # whatever a killed one left behind
     local state data pid deadline
     state=$(state_of "$1")
+    # 107 bytes is what the kernel takes; containerd's socket is the longest.
+    [ ${#state} -le 70 ] || die "the path $state is too long for sockets: set BOWLINE_ENGINE_HOME to a shorter one"
     mkdir -p "$state"
     data=$state/data
     if [ "${BOWLINE_ENGINE_TMPFS:-}" = 1 ]; then
@@ -394,9 +413,9 @@ start() { # NAME
     until runs "$1"; do
         if ! kill -0 "$pid" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
             say "the end of $state/docker.log:"
-            tail -n 30 "$state/docker.log" >&2
-            [ "$SECONDS" -ge "$deadline" ] && die "engine $1 does not answer after 90 s"
-            die "engine $1 ended at once: $(sed -n 's/.*failed to start daemon: //p' "$state/docker.log" | tail -n 1)"
+            tail -n 15 "$state/docker.log" | cut -c1-300 >&2
+            [ "$SECONDS" -lt "$deadline" ] || die "engine $1 does not answer after 90 s"
+            die "engine $1 did not start: $(tail -n 1 "$state/docker.log")"
         fi
         sleep 0.2
     done
@@ -415,11 +434,13 @@ up() {
 end() { # PID SECONDS
     local deadline=$((SECONDS + $2))
     kill -TERM "$1" 2>/dev/null || return 0
-    while kill -0 "$1" 2>/dev/null; do
-        [ "$SECONDS" -lt "$deadline" ] || { kill -KILL "$1" 2>/dev/null || true; }
+    while alive "$1"; do
+        [ "$SECONDS" -lt "$deadline" ] || kill -KILL "$1" 2>/dev/null || true
         sleep 0.1
     done
 }
+# A zombie is dead: in a container the first process may never collect it.
+alive() { grep -s '^State:' "/proc/$1/status" | grep -qv 'Z (zombie)'; }
 
 stop() { # NAME
     local state pid bridge
@@ -431,7 +452,7 @@ stop() { # NAME
         end "$pid" 30
     fi
     # Only after a daemon was killed is there more: its containerd, the shims and
-    # the containers. All of them name the exec root, which is ours alone.
+    # the containers below them.
     for pid in $(leftovers "$state/exec"); do end "$pid" 2; done
     awk -v dir="$state/" -v shm="/dev/shm/$(bridge_of "$1")/" \
         'index($5, dir) == 1 || index($5, shm) == 1 {print $5}' /proc/self/mountinfo | sort -r |
@@ -452,14 +473,16 @@ empty() {
     DOCKER_HOST=$(address_of "$1") timeout 20 "$docker" network prune -f >/dev/null || true
 }
 
+# containerd and its shims carry the exec root, which is ours alone, in their
+# arguments; the shims' children are the containers.
 leftovers() { # EXEC ROOT
-    local dir pid shim
+    local dir
     for dir in /proc/[0-9]*; do
-        pid=${dir#/proc/}
-        tr '\0' ' ' <"$dir/cmdline" 2>/dev/null | grep -qF -- "$1/" || continue
-        for shim in $(cat "$dir"/task/*/children 2>/dev/null); do echo "$shim"; done
-        echo "$pid"
-    done
+        grep -sq '^containerd' "$dir/comm" || continue
+        tr '\0' ' ' 2>/dev/null <"$dir/cmdline" | grep -F -- "$1/" >/dev/null || continue
+        cat "$dir"/task/*/children 2>/dev/null | tr ' ' '\n'
+        echo "${dir#/proc/}"
+    done | awk 'NF && !seen[$1]++'
 }
 
 down() {
@@ -562,7 +585,7 @@ argument() { [ $# -ge 2 ] || { usage >&2; exit 2; }; }
 case ${1:-} in
     up | down | busybox) argument "$@"; "$1" "$2" ;;
     docker) argument "$@"; shift; run_docker "$@" ;;
-    use | matrix | status | cli) "$1" ;;
+    found | use | matrix | status | cli) "$1" ;;
     -h | --help | help) usage ;;
     *) usage >&2; exit 2 ;;
 esac
