@@ -181,7 +181,10 @@ install_new() {
     fi
     for suite in sid trixie; do
         say "downloading docker.io of Debian $suite"
-        if fetch_suite "$suite" && seal new; then return; fi
+        if fetch_suite "$suite" && seal new; then
+            [ "$suite" = sid ] || warn "THE ENGINES 28-* ARE OLDER THAN THEIR NAME: docker.io of Debian $suite"
+            return
+        fi
         warn "docker.io of Debian $suite does not work here"
     done
     die "no newer docker.io could be downloaded that runs on this machine"
@@ -457,6 +460,11 @@ stop() { # NAME
     awk -v dir="$state/" -v shm="/dev/shm/$(bridge_of "$1")/" \
         'index($5, dir) == 1 || index($5, shm) == 1 {print $5}' /proc/self/mountinfo | sort -r |
         while read -r mount; do umount -l "$mount" || warn "could not unmount $mount"; done
+    # Bridges of networks that a killed daemon left: named after the network's id,
+    # which its database holds.
+    for bridge in $(ip -o link show type bridge 2>/dev/null | sed -n 's/^[0-9]*: br-\([0-9a-f]*\):.*/\1/p'); do
+        if grep -qs -- "$bridge" "$state/data/network/files/local-kv.db"; then ip link delete "br-$bridge"; fi
+    done
     bridge=$(bridge_of "$1")
     if ip link show "$bridge" >/dev/null 2>&1; then ip link delete "$bridge"; fi
     rm -rf "$state" "/dev/shm/$bridge"
