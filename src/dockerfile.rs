@@ -13,6 +13,8 @@ mod csv;
 mod directive;
 pub mod expand;
 mod flags;
+#[cfg(test)]
+mod golden;
 mod heredoc;
 mod joined;
 mod json;
