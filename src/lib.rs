@@ -1,6 +1,6 @@
 //! bowline builds container images on a Docker Engine.
 
-pub mod build;
+//pub mod build;
 pub mod cache;
 pub mod diag;
 pub mod dockerfile;

@@ -91,6 +91,7 @@ fn parse_first(bytes: &[u8]) -> std::io::Result<Option<Meta>> {
         uid: header.uid()?,
         gid: header.gid()?,
         mtime: i64::try_from(header.mtime()?).unwrap_or(0),
+        mtime_nanos: 0,
         xattrs: xattrs.collect(),
     }))
 }

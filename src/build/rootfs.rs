@@ -28,8 +28,9 @@ pub struct Meta {
     pub mode: u32,
     pub uid: u64,
     pub gid: u64,
-    /// Seconds since 1970.
+    /// Seconds since 1970, and the nanoseconds after them.
     pub mtime: i64,
+    pub mtime_nanos: u32,
     pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
@@ -42,6 +43,19 @@ pub enum MetaKind {
 }
 
 impl Meta {
+    /// A directory of root's that anybody may read.
+    pub fn dir(mtime: i64) -> Self {
+        Self {
+            kind: MetaKind::Dir,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime,
+            mtime_nanos: 0,
+            xattrs: Vec::new(),
+        }
+    }
+
     pub fn is_dir(&self) -> bool {
         self.kind == MetaKind::Dir
     }
@@ -99,6 +113,16 @@ impl Rootfs {
         let mut authored = (*self.authored).clone();
         authored.extend(entries);
         Self { lower: Arc::clone(&self.lower), authored: Arc::new(authored), image: Some(image) }
+    }
+
+    /// Remembers what a layer in the making puts at a path.
+    pub(super) fn put(&mut self, path: &str, meta: Meta) {
+        Arc::make_mut(&mut self.authored).insert(path.to_owned(), meta);
+    }
+
+    /// Whether [`Rootfs::lstat`] answers without asking the engine.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.authored.contains_key(path) || self.lower.known().contains_key(path)
     }
 
     /// What `path` is, links in its parents not followed: ask [`Rootfs::resolve`] first.
@@ -225,7 +249,8 @@ impl Lower {
 
     async fn lstat(&self, path: &str) -> Result<Option<Meta>> {
         if path == "/" {
-            return Ok(Some(ROOT));
+            // The root itself never needs to be asked for.
+            return Ok(Some(Meta::dir(0)));
         }
         if let Some(known) = self.known().get(path) {
             return Ok(known.clone());
@@ -251,6 +276,3 @@ impl Drop for Lower {
     }
 }
 
-/// The root itself never needs to be asked for.
-const ROOT: Meta =
-    Meta { kind: MetaKind::Dir, mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() };

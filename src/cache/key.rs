@@ -48,7 +48,12 @@ impl Key {
 
     /// The key of a step.
     pub fn step(parent: &Key, action: &Action, inputs: &Inputs) -> Self {
-        Self::digest(&StepDocument { version: VERSION, parent: &parent.0, action, inputs })
+        Self::digest(&StepDocument {
+            version: VERSION,
+            parent: &parent.0,
+            action,
+            inputs,
+        })
     }
 
     fn digest(document: &impl Serialize) -> Self {

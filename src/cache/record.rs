@@ -34,7 +34,10 @@ pub struct RecordedLayer {
 
 impl RecordedLayer {
     pub fn layer(&self) -> Layer {
-        Layer { diff_id: self.diff_id.clone(), blob: self.blob.clone() }
+        Layer {
+            diff_id: self.diff_id.clone(),
+            blob: self.blob.clone(),
+        }
     }
 }
 

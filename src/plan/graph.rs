@@ -98,6 +98,7 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
     graph.link_all().into_result()?;
     let target = graph.find_target(dockerfile).map_err(one)?;
     graph.target = target;
+    graph.pull_all_triggers()?;
     Ok(graph)
 }
 

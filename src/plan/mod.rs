@@ -21,6 +21,9 @@ mod run;
 mod state;
 mod target;
 
+#[cfg(test)]
+mod golden;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
