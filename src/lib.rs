@@ -1,7 +1,8 @@
 //! bowline builds container images on a Docker Engine.
 
-//pub mod build;
+pub mod build;
 pub mod cache;
+pub mod context;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;

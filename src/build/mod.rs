@@ -20,9 +20,11 @@ mod rootfs;
 mod snapshot;
 mod source;
 mod user;
-mod workdir;
 
-pub use builder::{Builder, Settings};
+pub use builder::{Builder, Parts, Settings};
+pub use failure::{Failure, of_engine};
 pub use ledger::{Ledger, sweep};
+pub use progress::{Numbering, Running};
 pub use result::final_config;
 pub use snapshot::Snapshot;
+pub use source::{ContextFiles, Open};
