@@ -1,5 +1,6 @@
 //! bowline builds container images on a Docker Engine.
 
+pub mod context;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;
