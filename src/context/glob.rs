@@ -1,0 +1,1 @@
+//! Patterns of names, as Go has them in `filepath.Match`.
