@@ -3,9 +3,6 @@
 
 use std::fmt;
 
-/// The largest file of users or groups that is read, as in BuildKit.
-pub const MAX_FILE: u64 = 10 << 20;
-
 /// Identities for the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
