@@ -8,7 +8,9 @@ mod config;
 mod platform;
 mod reference;
 
-pub use config::{Config, Healthcheck, History, ImageConfig, RootFs, ordered_env_set};
+pub use config::{
+    Config, Empty, Healthcheck, History, ImageConfig, RootFs, default_path, ordered_env_set,
+};
 pub use platform::Platform;
 pub use reference::{Reference, ReferenceError};
 

@@ -1,0 +1,28 @@
+//! From a bound plan to an image in the engine: the one place that drives the engine.
+//!
+//! [`Builder`] makes a stage when something needs it and only as far as the cache does not have
+//! it. Each step becomes a [`Snapshot`]: an image with exactly the files after that step. The
+//! build knows no pod, no debugger and no registry; it is handed a network and a sink.
+
+mod author;
+mod builder;
+mod copy;
+mod exec;
+mod failure;
+mod init_volume;
+mod keys;
+mod ledger;
+mod owner;
+mod probe;
+mod progress;
+mod result;
+mod rootfs;
+mod snapshot;
+mod source;
+mod user;
+mod workdir;
+
+pub use builder::{Builder, Settings};
+pub use ledger::{Ledger, sweep};
+pub use result::final_config;
+pub use snapshot::Snapshot;

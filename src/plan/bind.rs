@@ -1,0 +1,209 @@
+//! The heart of planning: every instruction of every needed stage, with the base images known.
+
+use std::collections::BTreeMap;
+
+use super::args::{self};
+use super::errors::at;
+use super::graph::{Command, Graph, one};
+use super::history;
+use super::name::{self, Titles};
+use super::state::State;
+use super::{Action, Plan, Stage, StageBase, StageIndex, Step, Workdir};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::dockerfile::ast::{Instruction, Kind, Word};
+use crate::dockerfile::expand::Mode;
+use crate::image::{Config, ImageConfig};
+
+impl Graph {
+    /// Binds the graph to its base images: expands every word, gives the steps and the configs.
+    ///
+    /// # Errors
+    /// With the first mistake of each stage.
+    ///
+    /// # Panics
+    /// When a base image that [`Graph::wanted`] asks for was not supplied.
+    pub fn bind(self) -> Result<Plan, Diagnostics> {
+        let mut stages = Vec::new();
+        let mut states: BTreeMap<StageIndex, State> = BTreeMap::new();
+        for index in self.reachable() {
+            let (stage, state) = self.bind_stage(index, &states).map_err(one)?;
+            stages.push(stage);
+            states.insert(index, state);
+        }
+        let target = self.target;
+        if let Some(stage) = stages.iter_mut().find(|stage| stage.index == target) {
+            self.finish(&mut stage.config);
+        }
+        Ok(Plan {
+            stages,
+            target,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn bind_stage(
+        &self,
+        index: StageIndex,
+        states: &BTreeMap<StageIndex, State>,
+    ) -> Result<(Stage, State), Diagnostic> {
+        let node = &self.nodes[index];
+        let platform = node
+            .platform
+            .clone()
+            .unwrap_or_else(|| self.options.target_platform.clone());
+        let mut state = match node.base {
+            StageBase::Scratch => State::from_image(ImageConfig::scratch(&platform), self.escape),
+            StageBase::Image(base) => {
+                let config = self.bases[base].config.clone();
+                let config = config.expect("every wanted base image was supplied");
+                State::from_image(
+                    ImageConfig {
+                        created: None,
+                        ..config
+                    },
+                    self.escape,
+                )
+            }
+            StageBase::Stage(base) => State::from_stage(&states[&base]),
+        };
+        let shown = if self.nodes.len() == 1 {
+            String::new()
+        } else {
+            self.shown_name(index)
+        };
+        let is_image = matches!(node.base, StageBase::Image(_));
+        let layers = node
+            .commands
+            .iter()
+            .filter(|command| makes_layer(&command.instruction));
+        let mut titles = Titles::new(&shown, None, usize::from(is_image) + layers.count());
+        let from_title = match node.base {
+            StageBase::Image(base) => {
+                let reference = self.bases[base].wanted.reference.canonical();
+                titles.next(&format!("FROM {reference}"), false)
+            }
+            StageBase::Scratch | StageBase::Stage(_) => String::new(),
+        };
+        let mut steps = Vec::new();
+        for command in &node.commands {
+            if let Some((action, text)) = self.apply(&mut state, command)? {
+                steps.push(Step {
+                    title: titles.next(&text, command.on_build),
+                    action,
+                    source: command.instruction.source.clone(),
+                    span: command.instruction.span,
+                    config: run_config(&state.image.config),
+                });
+            }
+        }
+        let stage = Stage {
+            index,
+            name: node.name.clone(),
+            shown,
+            base: node.base,
+            from_title,
+            platform,
+            steps,
+            config: state.image.clone(),
+        };
+        Ok((stage, state))
+    }
+
+    /// One instruction: changes the state, and gives an action when files change.
+    fn apply(
+        &self,
+        state: &mut State,
+        command: &Command,
+    ) -> Result<Option<(Action, String)>, Diagnostic> {
+        let inst = &command.instruction;
+        match &inst.kind {
+            Kind::Run(run) => {
+                return state
+                    .run(inst, run, &args::proxies(&self.options.build_args))
+                    .map(Some);
+            }
+            Kind::Copy(copy) => return state.copy(inst, copy, command.from).map(Some),
+            Kind::Add(add) => return state.add(inst, add).map(Some),
+            Kind::Workdir(word) => return state.workdir(inst, word),
+            Kind::Env(pairs) => state.env(inst, pairs)?,
+            Kind::Label(pairs) => state.label(inst, pairs)?,
+            Kind::Arg(items) => state.arg(inst, items, &self.options.build_args, &self.globals)?,
+            Kind::Expose(words) => state.expose(inst, words)?,
+            Kind::Volume { paths, .. } => state.volume(inst, paths)?,
+            Kind::User(word) => state.user(inst, word)?,
+            Kind::Cmd(cmd) => state.cmd(cmd),
+            Kind::Entrypoint(cmd) => state.entrypoint(cmd),
+            Kind::Shell(words) => state.shell_form(words),
+            Kind::Healthcheck(check) => state.healthcheck(check),
+            Kind::StopSignal(word) => state.stop_signal(inst, word)?,
+            Kind::Onbuild(onbuild) => state.image.config.on_build.push(onbuild.trigger.clone()),
+            Kind::Maintainer(word) => state.maintainer(word),
+            Kind::From(_) => return Err(at(inst, inst.span, "`FROM` cannot be a trigger")),
+        }
+        Ok(None)
+    }
+
+    /// What the command line adds to the result.
+    fn finish(&self, image: &mut ImageConfig) {
+        for (name, value) in &self.options.labels {
+            image.config.labels.insert(name.clone(), value.clone());
+        }
+        if self.options.platform_given {
+            let platform = &self.options.target_platform;
+            let same = image.os == platform.os && image.architecture == platform.architecture;
+            image.os.clone_from(&platform.os);
+            image.architecture.clone_from(&platform.architecture);
+            if platform.variant.is_some() || !same {
+                image.variant.clone_from(&platform.variant);
+            }
+        }
+    }
+}
+
+impl State {
+    /// `WORKDIR`: the root needs no step.
+    fn workdir(
+        &mut self,
+        inst: &Instruction,
+        word: &Word,
+    ) -> Result<Option<(Action, String)>, Diagnostic> {
+        let text = self.expand(inst, word)?;
+        let path = super::state::join(self.cwd(), &text);
+        self.image.config.working_dir.clone_from(&path);
+        let with_layer = path != "/";
+        let action = with_layer.then(|| {
+            let title = name::shown(self, inst, Mode::word(self.escape));
+            let user = self.image.config.user.clone();
+            (
+                Action::Workdir(Workdir {
+                    path: path.clone(),
+                    user,
+                }),
+                title,
+            )
+        });
+        history::workdir(&mut self.image, &path, with_layer);
+        Ok(action)
+    }
+}
+
+fn makes_layer(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.kind,
+        Kind::Run(_) | Kind::Copy(_) | Kind::Add(_) | Kind::Workdir(_)
+    )
+}
+
+/// The config for a step's own image: what helps a person who runs it, and nothing that an
+/// engine would act on by itself (volumes, health checks, triggers, ports).
+fn run_config(config: &Config) -> Config {
+    Config {
+        user: config.user.clone(),
+        env: config.env.clone(),
+        entrypoint: config.entrypoint.clone(),
+        cmd: config.cmd.clone(),
+        working_dir: config.working_dir.clone(),
+        shell: config.shell.clone(),
+        ..Config::default()
+    }
+}

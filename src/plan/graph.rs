@@ -1,0 +1,376 @@
+//! Stages and the arrows between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::args::{self, Vars};
+use super::errors::{at, expand_failed};
+use super::{BaseIndex, BaseWanted, CopyFrom, Options, StageBase, StageIndex};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::dockerfile::ast::{Dockerfile, FromInst, Instruction, Kind, Word};
+use crate::dockerfile::expand::expand_word;
+use crate::image::{ImageConfig, Platform, Reference, ReferenceError};
+use crate::source::{SourceFile, Span};
+
+/// The stages of a file, before their base images are known.
+#[derive(Debug)]
+pub struct Graph {
+    pub(super) nodes: Vec<Node>,
+    pub(super) bases: Vec<Base>,
+    pub(super) names: BTreeMap<String, StageIndex>,
+    pub(super) globals: Vars,
+    pub(super) target: StageIndex,
+    pub(super) escape: char,
+    pub(super) options: Options,
+}
+
+/// A stage as the file has it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: Option<String>,
+    pub(super) base: StageBase,
+    /// `FROM --platform=`, expanded.
+    pub(super) platform: Option<Platform>,
+    pub(super) from: Instruction,
+    pub(super) commands: Vec<Command>,
+    /// Whether the triggers of the base are already among the commands.
+    pub(super) triggered: bool,
+}
+
+/// An instruction of a stage, and where its sources are.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) instruction: Instruction,
+    pub(super) on_build: bool,
+    pub(super) from: CopyFrom,
+}
+
+/// An image that is not a stage.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub(super) wanted: BaseWanted,
+    pub(super) config: Option<ImageConfig>,
+}
+
+/// Groups the instructions into stages and links them.
+///
+/// # Errors
+/// With every independent mistake in the names of stages and images.
+pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnostics> {
+    let mut errors = Diagnostics::new();
+    let mut globals = args::automatic(&options, &target_stage_name(dockerfile, &options));
+    if let Err(error) = args::add_global(&mut globals, dockerfile, &options.build_args) {
+        errors.push(error);
+        return Err(errors);
+    }
+    let mut graph = Graph {
+        nodes: Vec::new(),
+        bases: Vec::new(),
+        names: BTreeMap::new(),
+        globals,
+        target: 0,
+        escape: dockerfile.directives.escape,
+        options,
+    };
+    let stages = dockerfile
+        .instructions
+        .iter()
+        .skip_while(|i| !args::is_from(i));
+    for instruction in stages {
+        match &instruction.kind {
+            Kind::From(from) => {
+                if let Err(error) = graph.open_stage(instruction, from) {
+                    errors.push(error);
+                }
+            }
+            _ => {
+                if let Some(node) = graph.nodes.last_mut() {
+                    node.commands.push(Command {
+                        instruction: instruction.clone(),
+                        on_build: false,
+                        from: CopyFrom::Context,
+                    });
+                }
+            }
+        }
+    }
+    errors.into_result()?;
+    graph.link_all().into_result()?;
+    let target = graph.find_target(dockerfile).map_err(one)?;
+    graph.target = target;
+    graph.pull_all_triggers()?;
+    Ok(graph)
+}
+
+pub(super) fn one(error: Diagnostic) -> Diagnostics {
+    let mut errors = Diagnostics::new();
+    errors.push(error);
+    errors
+}
+
+/// The value of `TARGETSTAGE`.
+fn target_stage_name(dockerfile: &Dockerfile, options: &Options) -> String {
+    options.target.clone().unwrap_or_else(|| {
+        let last = dockerfile
+            .instructions
+            .iter()
+            .rev()
+            .find_map(|i| match &i.kind {
+                Kind::From(from) => Some(from.stage_name().unwrap_or_default()),
+                _ => None,
+            });
+        last.unwrap_or_default()
+    })
+}
+
+impl Graph {
+    fn open_stage(&mut self, instruction: &Instruction, from: &FromInst) -> Result<(), Diagnostic> {
+        // The stage is opened even when its base is wrong, so that the instructions after it
+        // do not count as those of the stage before.
+        let platform = self.from_platform(instruction, from);
+        let base = self.from_base(
+            instruction,
+            from,
+            platform.as_ref().ok().and_then(Option::as_ref),
+        );
+        let index = self.nodes.len();
+        self.nodes.push(Node {
+            name: from.name.as_ref().map(|name| name.text.clone()),
+            base: *base.as_ref().unwrap_or(&StageBase::Scratch),
+            platform: platform.as_ref().cloned().unwrap_or(None),
+            from: instruction.clone(),
+            commands: Vec::new(),
+            triggered: false,
+        });
+        if let Some(name) = from.stage_name() {
+            self.names.insert(name, index);
+        }
+        platform?;
+        base.map(drop)
+    }
+
+    fn from_platform(
+        &self,
+        instruction: &Instruction,
+        from: &FromInst,
+    ) -> Result<Option<Platform>, Diagnostic> {
+        let Some(word) = &from.platform else {
+            return Ok(None);
+        };
+        let text = self.expand_global(instruction, word)?;
+        if text.is_empty() {
+            let message = format!("the platform `{word}` is empty");
+            return Err(at(instruction, word.span, message).with_hint(
+                "give the variable a value with `--build-arg` or a default in its `ARG`",
+            ));
+        }
+        Platform::parse(&text, &self.options.build_platform)
+            .map(Some)
+            .map_err(|message| at(instruction, word.span, message))
+    }
+
+    fn from_base(
+        &mut self,
+        instruction: &Instruction,
+        from: &FromInst,
+        platform: Option<&Platform>,
+    ) -> Result<StageBase, Diagnostic> {
+        let word = &from.image;
+        let text = self.expand_global(instruction, word)?;
+        if text.is_empty() {
+            let message = format!("the base image `{word}` is empty");
+            return Err(at(instruction, word.span, message).with_hint(
+                "declare the variable with `ARG NAME=default` before the first `FROM`, or give it with `--build-arg`",
+            ));
+        }
+        if let Some(&stage) = self.names.get(&text) {
+            return Ok(StageBase::Stage(stage));
+        }
+        if text == "scratch" {
+            return Ok(StageBase::Scratch);
+        }
+        let platform = platform.unwrap_or(&self.options.target_platform).clone();
+        self.base(&instruction.source, word.span, &text, platform)
+            .map(StageBase::Image)
+    }
+
+    fn expand_global(&self, instruction: &Instruction, word: &Word) -> Result<String, Diagnostic> {
+        expand_word(&word.text, &|name| self.globals.get(name), self.escape)
+            .map_err(|error| expand_failed(instruction, word, error))
+    }
+
+    /// The number of a base image; the same image for the same platform is one.
+    fn base(
+        &mut self,
+        source: &Arc<SourceFile>,
+        span: Span,
+        text: &str,
+        platform: Platform,
+    ) -> Result<BaseIndex, Diagnostic> {
+        let reference = Reference::parse(text)
+            .map_err(|error| {
+                let refused = Diagnostic::error(error.to_string()).with_label(source, span, "");
+                let stage = self.names.get_key_value(&text.to_lowercase());
+                match (error, stage) {
+                    (ReferenceError::Uppercase(_), Some((name, _))) => {
+                        refused.with_hint(format!("the stage goes by its lower-case name `{name}`"))
+                    }
+                    _ => refused,
+                }
+            })?
+            .with_default_tag();
+        let same =
+            |base: &Base| base.wanted.reference == reference && base.wanted.platform == platform;
+        if let Some(found) = self.bases.iter().position(same) {
+            return Ok(found);
+        }
+        let wanted = BaseWanted {
+            base: self.bases.len(),
+            reference,
+            text: text.to_owned(),
+            platform,
+            source: Arc::clone(source),
+            span,
+        };
+        self.bases.push(Base {
+            wanted,
+            config: None,
+        });
+        Ok(self.bases.len() - 1)
+    }
+
+    fn link_all(&mut self) -> Diagnostics {
+        let mut errors = Diagnostics::new();
+        for stage in 0..self.nodes.len() {
+            for index in 0..self.nodes[stage].commands.len() {
+                let instruction = self.nodes[stage].commands[index].instruction.clone();
+                match self.link(stage, &instruction) {
+                    Ok(from) => self.nodes[stage].commands[index].from = from,
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        errors
+    }
+
+    /// Where the sources of an instruction of `stage` are.
+    pub(super) fn link(
+        &mut self,
+        stage: StageIndex,
+        instruction: &Instruction,
+    ) -> Result<CopyFrom, Diagnostic> {
+        let Kind::Copy(copy) = &instruction.kind else {
+            return Ok(CopyFrom::Context);
+        };
+        let Some(word) = copy.from.as_ref().filter(|word| !word.text.is_empty()) else {
+            return Ok(CopyFrom::Context);
+        };
+        let plain = expand_word(&word.text, &|_| None, self.escape)
+            .map_err(|error| expand_failed(instruction, word, error))?;
+        if plain != word.text {
+            let refused = at(
+                instruction,
+                word.span,
+                "variables are not expanded in `--from`",
+            );
+            return Err(refused.with_hint(
+                "name a stage there, and start that stage with `FROM ${...}`, where variables work",
+            ));
+        }
+        let found = match word.text.parse::<i64>() {
+            Ok(number) => Some(self.stage_by_number(instruction, word, number)?),
+            Err(_) => self.names.get(&word.text.to_lowercase()).copied(),
+        };
+        match found {
+            Some(other) if other == stage => Err(at(
+                instruction,
+                word.span,
+                format!("stage `{word}` copies from itself"),
+            )),
+            Some(other) if other > stage => {
+                let later = format!("stage `{word}` is defined after this one");
+                let place = self.nodes[other].from.keyword.span;
+                Err(at(instruction, word.span, later)
+                    .with_context(&instruction.source, place, "defined here")
+                    .with_hint("move the stage up: a stage can copy only from stages before it"))
+            }
+            Some(other) => Ok(CopyFrom::Stage(other)),
+            None => {
+                let platform = self.options.target_platform.clone();
+                let base = self.base(&instruction.source, word.span, &word.text, platform);
+                base.map(CopyFrom::Image)
+            }
+        }
+    }
+
+    fn stage_by_number(
+        &self,
+        instruction: &Instruction,
+        word: &Word,
+        number: i64,
+    ) -> Result<StageIndex, Diagnostic> {
+        let found = usize::try_from(number)
+            .ok()
+            .filter(|&n| n < self.nodes.len());
+        found.ok_or_else(|| {
+            let count = self.nodes.len();
+            at(
+                instruction,
+                word.span,
+                format!("there is no stage number {number}"),
+            )
+            .with_hint(format!(
+                "the file has {count} stage{}, counted from 0",
+                if count == 1 { "" } else { "s" }
+            ))
+        })
+    }
+
+    /// The stages that the target needs.
+    pub(super) fn reachable(&self) -> BTreeSet<StageIndex> {
+        let mut found = BTreeSet::new();
+        let mut todo = vec![self.target];
+        while let Some(index) = todo.pop() {
+            if !found.insert(index) {
+                continue;
+            }
+            let node = &self.nodes[index];
+            if let StageBase::Stage(base) = node.base {
+                todo.push(base);
+            }
+            todo.extend(
+                node.commands
+                    .iter()
+                    .filter_map(|command| match command.from {
+                        CopyFrom::Stage(from) => Some(from),
+                        CopyFrom::Context | CopyFrom::Image(_) => None,
+                    }),
+            );
+        }
+        found
+    }
+
+    /// The base images that reachable stages need and whose config is not yet supplied.
+    pub fn wanted(&self) -> Vec<BaseWanted> {
+        let mut needed = BTreeSet::new();
+        for index in self.reachable() {
+            let node = &self.nodes[index];
+            if let StageBase::Image(base) = node.base {
+                needed.insert(base);
+            }
+            needed.extend(
+                node.commands
+                    .iter()
+                    .filter_map(|command| match command.from {
+                        CopyFrom::Image(base) => Some(base),
+                        CopyFrom::Context | CopyFrom::Stage(_) => None,
+                    }),
+            );
+        }
+        let missing = needed.into_iter().map(|base| &self.bases[base]);
+        missing
+            .filter(|base| base.config.is_none())
+            .map(|base| base.wanted.clone())
+            .collect()
+    }
+}
