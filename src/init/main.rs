@@ -19,6 +19,9 @@ use std::path::Path;
 
 use wire::{NOT_EXECUTABLE, NOT_FOUND, Request, SETUP_FAILED};
 
+/// The largest file of users or groups that is read, as in BuildKit.
+const MAX_FILE: u64 = 10 << 20;
+
 /// An exit status and the message for it.
 struct Failure(i32, String);
 
@@ -76,7 +79,7 @@ fn read_users(path: &str) -> String {
     if fs::metadata(path).is_ok_and(|data| data.is_file())
         && let Ok(file) = fs::File::open(path)
     {
-        let _ = file.take(user::MAX_FILE).read_to_end(&mut bytes);
+        let _ = file.take(MAX_FILE).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

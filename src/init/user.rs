@@ -3,9 +3,6 @@
 
 use std::fmt;
 
-/// The largest file of users or groups that is read, as in BuildKit.
-pub const MAX_FILE: u64 = 10 << 20;
-
 /// Identities for the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -54,6 +51,7 @@ pub fn resolve(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error>
         return Ok(resolve("0", passwd, group).unwrap_or(root));
     }
     if let Some((uid, gid)) = both_numbers(spec) {
+        let (uid, gid) = (id(uid)?, id(gid)?);
         return Ok(Identity {
             uid,
             gid,
@@ -97,9 +95,12 @@ pub fn resolve(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error>
         };
     }
     let gid = id(gid)?;
-    let mut ids = others.into_iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    if !ids.contains(&gid) {
-        ids.insert(0, gid);
+    let mut ids = vec![gid];
+    for other in others {
+        let other = id(other)?;
+        if !ids.contains(&other) {
+            ids.push(other);
+        }
     }
     Ok(Identity {
         uid: id(uid)?,
@@ -116,11 +117,11 @@ pub fn home(uid: u32, passwd: &str) -> &str {
 }
 
 /// `uid:gid` needs no file; `root` counts as a number here.
-fn both_numbers(spec: &str) -> Option<(u32, u32)> {
+fn both_numbers(spec: &str) -> Option<(i64, i64)> {
     let one = |text: &str| match text {
         "root" => Some(0),
         _ if text.starts_with('+') => None,
-        _ => text.parse().ok(),
+        _ => text.parse::<u32>().ok().map(i64::from),
     };
     let (uid, gid) = spec.split_once(':')?;
     Some((one(uid)?, one(gid)?))
@@ -139,7 +140,10 @@ fn number(text: &str) -> Result<Option<i64>, Error> {
 }
 
 fn id(number: i64) -> Result<u32, Error> {
-    u32::try_from(number).map_err(|_| Error::Range)
+    match u32::try_from(number) {
+        Ok(id) if number <= MAX_ID => Ok(id),
+        _ => Err(Error::Range),
+    }
 }
 
 struct User<'a> {
@@ -200,7 +204,7 @@ mod tests {
         app:x:1000:1001:App:/home/app:/bin/sh\n  \
         odd:x:7\n\
         1234:x:77:77::/n:\n";
-    const GROUP: &str = "root:x:0:\nwheel:x:10:root,app\n#app:x:5:app\nstaff:x:50:app,odd\n\
+    const GROUP: &str = "root:x:0:\nwheel:x:10:root,app\n#app:x:5:app\nstaff:x:50:app,odd\nstaff:x:50:app\n\
         appgrp:x:1001:\nnoise\n";
 
     /// The fields of `id`: uid, gid, groups.
@@ -218,7 +222,10 @@ mod tests {
             ("app:50", "1000 50 [50]"),
             ("app:4242", "1000 4242 [4242]"),
             ("1000:1001", "1000 1001 [1001]"),
-            ("4000000000:1", "4000000000 1 [1]"),
+            (
+                "4000000000:1",
+                "uids and gids must be in range 0-2147483647",
+            ),
             ("2222", "2222 0 [0]"),
             ("2222:staff", "2222 50 [50]"),
             (":2000", "0 2000 [2000]"),

@@ -295,7 +295,7 @@ mod tests {
         };
         assert_eq!(
             request.encode().unwrap(),
-            b"bwl1\x28\0\0\0\x01\0\0\0t\x01\0\0\0\x02\0\0\0ls\0\0\0\0\x01\0\0\0/\0\0\0\0\x12\0\0\0\0\0\0\0"
+            b"bwl1\x24\0\0\0\x01\0\0\0t\x01\0\0\0\x02\0\0\0ls\0\0\0\0\x01\0\0\0/\0\0\0\0\x12\0\0\0\0\0\0\0"
         );
     }
 
@@ -312,11 +312,14 @@ mod tests {
             let _ = Request::read(&mut bytes.as_slice());
         }
         let trailing = [
-            b"bwl1\x29\0\0\0",
+            b"bwl1\x1e\0\0\0",
             &Request::default().encode().unwrap()[8..],
-            b"xxxxxxxxx",
+            b"x",
         ];
-        assert!(Request::read(&mut trailing.concat().as_slice()).is_err());
+        assert!(matches!(
+            Request::read(&mut trailing.concat().as_slice()),
+            Err(Error::Malformed)
+        ));
         assert!(matches!(
             Request::read(&mut b"bwl1\xff\xff\xff\xff".as_slice()),
             Err(Error::TooLong(_))
