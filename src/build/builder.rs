@@ -103,32 +103,6 @@ impl Builder {
         result
     }
 
-    /// What building the target would do: for each step of each needed stage whether the engine
-    /// has it.
-    ///
-    /// # Errors
-    /// When the engine or the context cannot be read.
-    pub async fn preview(
-        self: &Arc<Self>,
-    ) -> std::result::Result<Vec<(StageIndex, Vec<(Key, bool)>)>, Failure> {
-        let mut found = Vec::new();
-        for stage in &self.plan.stages {
-            let keys = self.stage_keys(stage.index).await?;
-            let mut steps = Vec::new();
-            for (step, key) in stage.steps.iter().zip(&keys.steps) {
-                let hit = !self.ignores_cache(stage)
-                    && self
-                        .find(key)
-                        .await
-                        .map_err(|e| failure::engine(step, &e))?
-                        .is_some();
-                steps.push((key.clone(), hit));
-            }
-            found.push((stage.index, steps));
-        }
-        Ok(found)
-    }
-
     /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
     fn stage(self: &Arc<Self>, index: StageIndex) -> StageFuture {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,14 +179,14 @@ impl Builder {
         Ok(None)
     }
 
-    fn ignores_cache(&self, stage: &Stage) -> bool {
+    pub(super) fn ignores_cache(&self, stage: &Stage) -> bool {
         let name = stage.name.as_ref().map(|name| name.to_lowercase());
         let named = |name: String| self.settings.no_cache_stages.contains(&name);
         self.settings.no_cache || name.is_some_and(named)
     }
 
     /// The step that is known by this key, if the engine still has it.
-    async fn find(&self, key: &Key) -> Result<Option<Snapshot>> {
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Snapshot>> {
         let Some(image) = self.engine.image(&key.image_name()).await? else {
             return Ok(None);
         };
@@ -412,6 +386,10 @@ impl Builder {
         self.engine.load(request).await.map(|loaded| loaded.id)
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     pub(super) fn stage_of(&self, index: StageIndex) -> &Stage {
         self.plan
             .stage(index)
@@ -426,6 +404,11 @@ impl Builder {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(keys.entry(index).or_default())
     }
+}
+
+/// A name for a build that no other build has.
+pub fn new_id() -> String {
+    random_text()[..12].to_owned()
 }
 
 /// Some text that nobody can guess and that no other build uses.
