@@ -3,6 +3,7 @@
 mod bases;
 mod network;
 mod recipe;
+mod unsupported;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -114,6 +115,7 @@ async fn prepare(
     around: &Surroundings,
     numbering: &Numbering,
 ) -> Result<Prepared, Ended> {
+    unsupported::refuse(request)?;
     let source = recipe::dockerfile(request)?;
     let parsed = crate::dockerfile::parse(&source)?;
     for warning in &parsed.warnings {
@@ -152,11 +154,11 @@ fn builder(
         context: prepared.context,
         settings: Settings {
             network: prepared.network,
-            extra_hosts: request.add_hosts.clone(),
+            extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
             limits: request.limits.clone(),
             no_cache: request.no_cache,
             no_cache_stages: request.no_cache_filter.clone(),
-            parallel: request.max_parallelism,
+            parallel: request.parallel,
         },
         numbering: Arc::clone(numbering),
     })

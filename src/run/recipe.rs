@@ -32,8 +32,11 @@ pub(super) fn dockerfile(request: &BuildRequest) -> Result<Arc<SourceFile>, Diag
             Ok(SourceFile::from_bytes("Dockerfile", &bytes))
         }
         DockerfileSource::Path(path) => read(path, &shown(path)),
-        DockerfileSource::Default => {
-            let ContextSource::Dir(dir) = &request.context else {
+        DockerfileSource::Url(_) => {
+            Err(Diagnostic::error("a Dockerfile behind a URL is not supported yet"))
+        }
+        DockerfileSource::InContext => {
+            let ContextSource::Directory(dir) = &request.context else {
                 return Err(unsupported_context(&request.context));
             };
             let path = dir.join("Dockerfile");
@@ -93,7 +96,7 @@ fn shown(path: &Path) -> String {
 
 fn unsupported_context(source: &ContextSource) -> Diagnostic {
     let what = match source {
-        ContextSource::Dir(_) => "this context",
+        ContextSource::Directory(_) => "this context",
         ContextSource::Stdin => "a context on standard input",
         ContextSource::Git(_) => "a git repository as the context",
         ContextSource::Url(_) => "a URL as the context",
@@ -107,7 +110,7 @@ pub(super) fn context(
     request: &BuildRequest,
     dockerfile: &SourceFile,
 ) -> Result<ContextFiles, Diagnostic> {
-    let ContextSource::Dir(dir) = &request.context else {
+    let ContextSource::Directory(dir) = &request.context else {
         return Err(unsupported_context(&request.context));
     };
     if !dir.is_dir() {
@@ -124,7 +127,7 @@ pub(super) fn context(
         }
         .boxed()
     });
-    Ok(ContextFiles::new(open, request.cache_dir.clone()))
+    Ok(ContextFiles::new(open, Some(request.cache_dir.clone())))
 }
 
 fn open(dir: &Path, own: Option<&Path>) -> Result<Arc<dyn FileTree>, Diagnostic> {
@@ -143,10 +146,10 @@ fn open(dir: &Path, own: Option<&Path>) -> Result<Arc<dyn FileTree>, Diagnostic>
 /// `X.dockerignore` beside the Dockerfile `X`, which replaces the context's own.
 fn ignore_beside(request: &BuildRequest, dockerfile: &SourceFile) -> Option<PathBuf> {
     let path = match (&request.dockerfile, &request.context) {
-        (DockerfileSource::Stdin, _) => return None,
+        (DockerfileSource::Stdin | DockerfileSource::Url(_), _) => return None,
         (DockerfileSource::Path(path), _) => path.clone(),
-        (DockerfileSource::Default, ContextSource::Dir(dir)) => dir.join(dockerfile.name()),
-        (DockerfileSource::Default, _) => return None,
+        (DockerfileSource::InContext, ContextSource::Directory(dir)) => dir.join(dockerfile.name()),
+        (DockerfileSource::InContext, _) => return None,
     };
     let mut name = path.file_name()?.to_owned();
     name.push(".dockerignore");
