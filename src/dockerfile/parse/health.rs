@@ -56,7 +56,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Kind, Fault> {
             request.flags(FLAGS)?;
             let message = format!("unknown type `{}` of `HEALTHCHECK`", kind.text);
             let mut error = request.error(message, kind.span);
-            error.labels[0].text = "it can be `CMD` or `NONE`".to_owned();
+            error.labels[0].text.push_str("it can be `CMD` or `NONE`");
             Err(error.into())
         }
     }
