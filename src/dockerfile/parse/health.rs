@@ -39,7 +39,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Kind, Fault> {
     // A malformed list is an error whatever stands before it.
     let command = command::form(&command_request)?;
     if kind.text.is_empty() {
-        simple::at_least_one(request, &[])?;
+        return Err(simple::no_argument(request));
     }
     match kind.text.to_uppercase().as_str() {
         "NONE" => {
