@@ -66,11 +66,20 @@ impl Error {
     pub fn diagnostic(&self) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(self.to_string());
         match self {
-            Self::NotFound { ignored: Some(rule), .. }
-            | Self::DanglingLink { ignored: Some(rule), .. } => {
+            Self::NotFound {
+                ignored: Some(rule),
+                ..
+            }
+            | Self::DanglingLink {
+                ignored: Some(rule),
+                ..
+            } => {
                 diagnostic = diagnostic.with_hint(rule.hint());
             }
-            Self::NotFound { similar: Some(similar), .. } => {
+            Self::NotFound {
+                similar: Some(similar),
+                ..
+            } => {
                 diagnostic = diagnostic.with_hint(format!("did you mean `{similar}`?"));
             }
             Self::Changed { .. } => {
