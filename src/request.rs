@@ -178,7 +178,9 @@ pub enum OutputKind {
     /// The engine's images, under the request's tags.
     Engine,
     /// The engine's images and, with `push`, the tags' registries.
-    Image { push: bool },
+    Image {
+        push: bool,
+    },
     /// An archive for `docker load`.
     DockerArchive(Destination),
     /// An OCI layout, as an archive or a directory.

@@ -84,17 +84,26 @@ fn words(verdict: Verdict) -> &'static str {
 }
 
 fn headline(plan: &Plan, stage: &Stage) -> String {
-    let name = if stage.shown.is_empty() { "the stage" } else { &stage.shown };
+    let name = if stage.shown.is_empty() {
+        "the stage"
+    } else {
+        &stage.shown
+    };
     let base = match stage.base {
         StageBase::Scratch => "scratch".to_owned(),
-        StageBase::Stage(other) => {
-            plan.stage(other).map_or_else(String::new, |stage| format!("stage {}", stage.shown))
-        }
-        StageBase::Image(_) => {
-            stage.from_title.rsplit_once("FROM ").map_or_else(String::new, |(_, name)| name.to_owned())
-        }
+        StageBase::Stage(other) => plan
+            .stage(other)
+            .map_or_else(String::new, |stage| format!("stage {}", stage.shown)),
+        StageBase::Image(_) => stage
+            .from_title
+            .rsplit_once("FROM ")
+            .map_or_else(String::new, |(_, name)| name.to_owned()),
     };
-    let target = if stage.index == plan.target { ", the target" } else { "" };
+    let target = if stage.index == plan.target {
+        ", the target"
+    } else {
+        ""
+    };
     format!("{name} from {base} for {}{target}", stage.platform)
 }
 
@@ -108,16 +117,24 @@ fn inputs(plan: &Plan, action: &Action) -> Vec<String> {
 
 fn inputs_of_run(run: &Run) -> Vec<String> {
     let names: Vec<&str> = run.env.iter().map(|(name, _)| name.as_str()).collect();
-    let user = if run.user.is_empty() { "root" } else { &run.user };
-    vec![format!("as {user} in {}, with {}", run.cwd, names.join(" "))]
+    let user = if run.user.is_empty() {
+        "root"
+    } else {
+        &run.user
+    };
+    vec![format!(
+        "as {user} in {}, with {}",
+        run.cwd,
+        names.join(" ")
+    )]
 }
 
 fn inputs_of_copy(plan: &Plan, copy: &Copy) -> String {
     let from = match copy.from {
         CopyFrom::Context => "the build context".to_owned(),
-        CopyFrom::Stage(stage) => {
-            plan.stage(stage).map_or_else(String::new, |stage| format!("stage {}", stage.shown))
-        }
+        CopyFrom::Stage(stage) => plan
+            .stage(stage)
+            .map_or_else(String::new, |stage| format!("stage {}", stage.shown)),
         CopyFrom::Image(_) => "an image".to_owned(),
     };
     let sources: Vec<String> = copy

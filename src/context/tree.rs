@@ -3,9 +3,10 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::entry::{Entry, Xattr};
-use super::error::Result;
+use super::entry::{Entry, Kind, Xattr};
+use super::error::{Error, Result};
 use super::ignore::IgnoredBy;
+use super::path::{inside, join};
 
 /// Files by path, links never followed.
 ///
@@ -54,6 +55,36 @@ pub trait FileTree: Send + Sync {
 /// The path that `path` really is: every link in it followed, inside the root (`..` at the
 /// root stays there). What does not exist stays as it is.
 pub fn resolve(tree: &dyn FileTree, path: &str) -> Result<String> {
-    let _ = (tree, path);
-    todo!()
+    let mut todo: Vec<String> = inside(path).split('/').rev().map(str::to_owned).collect();
+    let mut done = String::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.truncate(done.rfind('/').unwrap_or(0));
+                continue;
+            }
+            _ => {}
+        }
+        let next = join(&done, &part);
+        let Some(Kind::Symlink(target)) = tree.lstat(&next)?.map(|entry| entry.kind.clone()) else {
+            done = next;
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Error::TooManyLinks {
+                path: path.to_owned(),
+            });
+        }
+        if target.starts_with('/') {
+            done.clear();
+        }
+        todo.extend(target.split('/').rev().map(str::to_owned));
+    }
+    Ok(done)
 }
+
+/// How many links a path may lead through, as in the kernel.
+const MAX_LINKS: usize = 255;

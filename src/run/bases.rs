@@ -49,7 +49,10 @@ async fn find(
     pull: bool,
     numbering: &Numbering,
 ) -> Result<BaseImage, Diagnostic> {
-    let title = format!("[internal] load metadata for {}", want.reference.canonical());
+    let title = format!(
+        "[internal] load metadata for {}",
+        want.reference.canonical()
+    );
     let step = numbering.start(&title);
     let found = find_or_pull(want, engine, pull, &step).await;
     match &found {
@@ -66,7 +69,10 @@ async fn find_or_pull(
     step: &Running,
 ) -> Result<BaseImage, Diagnostic> {
     let name = want.reference.to_string();
-    let found = engine.image(&name).await.map_err(|error| failed(want, &error))?;
+    let found = engine
+        .image(&name)
+        .await
+        .map_err(|error| failed(want, &error))?;
     let fits = found.as_ref().is_some_and(|image| {
         image.platform.os == want.platform.os
             && image.platform.architecture == want.platform.architecture
@@ -76,18 +82,25 @@ async fn find_or_pull(
             let (done, total) = event.progress.unwrap_or((0, 0));
             step.part(&event.id, &event.status, done, total);
         };
-        let pulled = engine.pull(&want.reference, Some(&want.platform), &on_pull).await;
+        let pulled = engine
+            .pull(&want.reference, Some(&want.platform), &on_pull)
+            .await;
         match pulled {
             Ok(()) => {}
             // An image that exists for another platform only, and that no registry has: it is
             // what the person has, as BuildKit does.
-            Err(EngineError::NotFound { .. } | EngineError::Api { .. }) if found.is_some() && !pull => {
+            Err(EngineError::NotFound { .. } | EngineError::Api { .. })
+                if found.is_some() && !pull =>
+            {
                 step.part(&name, "only here for another platform", 0, 0);
             }
             Err(error) => return Err(pull_failed(want, &error)),
         }
     }
-    engine.base_image(&name, &want.platform).await.map_err(|error| failed(want, &error))
+    engine
+        .base_image(&name, &want.platform)
+        .await
+        .map_err(|error| failed(want, &error))
 }
 
 fn failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
@@ -97,10 +110,16 @@ fn failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
 fn pull_failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
     let name = &want.text;
     match error {
-        EngineError::NotFound { message } => Diagnostic::error(format!("base image `{name}` not found"))
-            .with_label(&want.source, want.span, "")
-            .with_note(format!("the engine has no such image, and pulling it failed: {message}"))
-            .with_hint("check the name and the tag, or log in to the registry with `docker login`"),
+        EngineError::NotFound { message } => {
+            Diagnostic::error(format!("base image `{name}` not found"))
+                .with_label(&want.source, want.span, "")
+                .with_note(format!(
+                    "the engine has no such image, and pulling it failed: {message}"
+                ))
+                .with_hint(
+                    "check the name and the tag, or log in to the registry with `docker login`",
+                )
+        }
         EngineError::Unauthorized { message } => {
             Diagnostic::error(format!("the registry refuses the base image `{name}`"))
                 .with_label(&want.source, want.span, "")
@@ -111,7 +130,9 @@ fn pull_failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
             Diagnostic::error(format!("base image `{name}` cannot be pulled"))
                 .with_class(Class::Environment)
                 .with_label(&want.source, want.span, "")
-                .with_note(format!("the engine has no such image, and pulling it failed: {message}"))
+                .with_note(format!(
+                    "the engine has no such image, and pulling it failed: {message}"
+                ))
         }
         error => failed(want, error),
     }

@@ -79,7 +79,11 @@ pub async fn build(request: &BuildRequest, around: &Surroundings) -> Result<Buil
     let built = result?;
     closed.map_err(|error| build::of_engine(&error))?;
     let Built { image, tags } = built.clone();
-    around.sink.emit(Event::Built { image, tags, took: began.elapsed() });
+    around.sink.emit(Event::Built {
+        image,
+        tags,
+        took: began.elapsed(),
+    });
     Ok(built)
 }
 
@@ -119,7 +123,9 @@ async fn prepare(
     let source = recipe::dockerfile(request)?;
     let parsed = crate::dockerfile::parse(&source)?;
     for warning in &parsed.warnings {
-        around.sink.emit(Event::Warning(warning.render(crate::diag::Style::default())));
+        around.sink.emit(Event::Warning(
+            warning.render(crate::diag::Style::default()),
+        ));
     }
     let context = recipe::context(request, &source)?;
     let engine = &*around.engine;
@@ -174,7 +180,11 @@ async fn export(
     let stage = plan.stage(plan.target).expect("the target is planned");
     let config = build::final_config(stage, snapshot);
     let tags: Vec<String> = request.tags.iter().map(ToString::to_string).collect();
-    let layers = snapshot.layers.iter().map(crate::cache::RecordedLayer::layer).collect();
+    let layers = snapshot
+        .layers
+        .iter()
+        .map(crate::cache::RecordedLayer::layer)
+        .collect();
     let saved = output::to_engine(&*around.engine, config, layers, &tags).await;
     let image = saved.map_err(|error| build::of_engine(&error))?;
     Ok(Built { image, tags })

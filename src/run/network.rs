@@ -28,11 +28,16 @@ pub(super) async fn choose(
         NetworkChoice::Auto | NetworkChoice::Default => Ok(NetworkMode::Default.into()),
         NetworkChoice::None => Ok(NetworkMode::None.into()),
         NetworkChoice::Host => Ok(NetworkMode::Host.into()),
-        NetworkChoice::Sandbox => Err(Diagnostic::error("`--network sandbox` is not supported yet")
-            .with_hint("name the container: `--network container:<id or name>`")),
+        NetworkChoice::Sandbox => Err(Diagnostic::error(
+            "`--network sandbox` is not supported yet",
+        )
+        .with_hint("name the container: `--network container:<id or name>`")),
         NetworkChoice::Container(name) => container(name, engine).await,
         NetworkChoice::Named(name) => {
-            let found = engine.network(name).await.map_err(|error| build::of_engine(&error))?;
+            let found = engine
+                .network(name)
+                .await
+                .map_err(|error| build::of_engine(&error))?;
             match found {
                 Some(_) => Ok(NetworkMode::Named(name.clone()).into()),
                 None => Err(environment(format!("the engine has no network `{name}`"))
@@ -43,10 +48,15 @@ pub(super) async fn choose(
 }
 
 async fn container(name: &str, engine: &dyn Engine) -> Result<Network, Diagnostic> {
-    let found = engine.inspect(name).await.map_err(|error| build::of_engine(&error))?;
+    let found = engine
+        .inspect(name)
+        .await
+        .map_err(|error| build::of_engine(&error))?;
     let Some(detail) = found else {
-        return Err(environment(format!("the engine has no container `{name}` whose network to join"))
-            .with_hint("`docker ps` lists the containers that run"));
+        return Err(environment(format!(
+            "the engine has no container `{name}` whose network to join"
+        ))
+        .with_hint("`docker ps` lists the containers that run"));
     };
     let shown = detail.name.trim_start_matches('/');
     if !detail.running {
@@ -62,7 +72,9 @@ async fn container(name: &str, engine: &dyn Engine) -> Result<Network, Diagnosti
         addresses => format!(" at {}", addresses.join(", ")),
     };
     Ok(Network {
-        note: Some(format!("RUN joins the network of container {shown} ({id}){addresses}")),
+        note: Some(format!(
+            "RUN joins the network of container {shown} ({id}){addresses}"
+        )),
         mode: NetworkMode::Container(detail.id),
     })
 }

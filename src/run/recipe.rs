@@ -32,9 +32,9 @@ pub(super) fn dockerfile(request: &BuildRequest) -> Result<Arc<SourceFile>, Diag
             Ok(SourceFile::from_bytes("Dockerfile", &bytes))
         }
         DockerfileSource::Path(path) => read(path, &shown(path)),
-        DockerfileSource::Url(_) => {
-            Err(Diagnostic::error("a Dockerfile behind a URL is not supported yet"))
-        }
+        DockerfileSource::Url(_) => Err(Diagnostic::error(
+            "a Dockerfile behind a URL is not supported yet",
+        )),
         DockerfileSource::InContext => {
             let ContextSource::Directory(dir) = &request.context else {
                 return Err(unsupported_context(&request.context));
@@ -71,27 +71,48 @@ fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
 /// The Dockerfile is not there: what else there may be.
 fn missing(path: &Path) -> Diagnostic {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let wanted = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let refused = Diagnostic::error(format!("there is no `{}`", path.display()));
     let Ok(list) = fs_err::read_dir(dir) else {
-        return refused.with_hint(format!("the directory `{}` is not there either", dir.display()));
+        return refused.with_hint(format!(
+            "the directory `{}` is not there either",
+            dir.display()
+        ));
     };
-    let names: Vec<String> =
-        list.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = list
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     let similar = names
         .iter()
         .find(|name| name.to_lowercase().contains("dockerfile"))
         .map(String::as_str)
         .or_else(|| suggest(&wanted, names.iter().map(String::as_str)));
     match similar {
-        Some(name) => refused.with_hint(format!("did you mean `--file {}`?", dir.join(name).display())),
-        None => refused.with_hint("name the Dockerfile with `--file`, or the context's directory as the last argument"),
+        Some(name) => refused.with_hint(format!(
+            "did you mean `--file {}`?",
+            dir.join(name).display()
+        )),
+        None => refused.with_hint(
+            "name the Dockerfile with `--file`, or the context's directory as the last argument",
+        ),
     }
 }
 
 fn shown(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn unsupported_context(source: &ContextSource) -> Diagnostic {
@@ -114,8 +135,15 @@ pub(super) fn context(
         return Err(unsupported_context(&request.context));
     };
     if !dir.is_dir() {
-        let what = if dir.exists() { "is not a directory" } else { "is not there" };
-        return Err(Diagnostic::error(format!("the build context `{}` {what}", dir.display())));
+        let what = if dir.exists() {
+            "is not a directory"
+        } else {
+            "is not there"
+        };
+        return Err(Diagnostic::error(format!(
+            "the build context `{}` {what}",
+            dir.display()
+        )));
     }
     let dir = dir.clone();
     let own = ignore_beside(request, dockerfile);
@@ -164,7 +192,11 @@ pub(super) fn plan_options(
     let target_platform = match request.platforms.as_slice() {
         [] => engine.platform.clone(),
         [one] => one.clone(),
-        _ => return Err(Diagnostic::error("building for several platforms is not supported yet")),
+        _ => {
+            return Err(Diagnostic::error(
+                "building for several platforms is not supported yet",
+            ));
+        }
     };
     let build_args: BTreeMap<String, String> = request.build_args.iter().cloned().collect();
     Ok(plan::Options {

@@ -18,11 +18,13 @@ pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
         (request.report.metadata_file.is_some(), "`--metadata-file`"),
-        (joins && !request.add_hosts.is_empty(), "`--add-host` together with a container's network"),
+        (
+            joins && !request.add_hosts.is_empty(),
+            "`--add-host` together with a container's network",
+        ),
     ];
     match found.into_iter().find(|(asked, _)| *asked) {
         Some((_, what)) => Err(Diagnostic::error(format!("{what} is not supported yet"))),
         None => Ok(()),
     }
 }
-

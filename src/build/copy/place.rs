@@ -286,11 +286,7 @@ impl Placement {
     }
 
     /// The path of a directory that is at its destination already.
-    async fn descend(
-        &self,
-        item: &Selected,
-        target: &str,
-    ) -> Result<Option<String>, EngineError> {
+    async fn descend(&self, item: &Selected, target: &str) -> Result<Option<String>, EngineError> {
         let there = self.view.lstat(&join(target, item.name())).await?;
         let descend = item.entry.is_dir() && there.is_some_and(|meta| meta.is_dir());
         Ok(descend.then(|| item.name().to_owned()))

@@ -7,7 +7,7 @@ use tokio_util::io::SyncIoBridge;
 use super::gather::Problem;
 use crate::build::progress::Running;
 use crate::build::rootfs::{Meta, MetaKind, Rootfs};
-use crate::context::select::fixed_prefix;
+use crate::context::fixed_prefix;
 use crate::context::{Entry, FileTree, Kind, TarTree};
 use crate::plan::{Copy, CopySource, clean};
 
