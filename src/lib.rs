@@ -2,6 +2,7 @@
 
 //pub mod build;
 pub mod cache;
+pub mod cli;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;
@@ -9,4 +10,5 @@ pub mod image;
 pub mod init;
 pub mod plan;
 pub mod progress;
+pub mod request;
 pub mod source;
