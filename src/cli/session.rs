@@ -173,7 +173,7 @@ fn display(report: &Report, now: Timestamp, stop: &Stop) -> Output {
         ProgressMode::Plain => Box::new(Plain::new(out(), report.color)),
         ProgressMode::Tty => {
             let target = ProgressDrawTarget::stderr_with_hz(DRAWINGS);
-            Box::new(Tty::new(target, report.color))
+            Box::new(Tty::new(target, out(), report.color))
         }
         ProgressMode::RawJson => Box::new(Json::new(out(), now)),
         ProgressMode::Quiet => Box::new(Quiet::new(out())),
