@@ -33,7 +33,10 @@ impl Names {
 pub(super) fn empty_layer() -> NewLayer {
     let zeros = Bytes::from_static(&[0; 1024]);
     let content = futures::stream::once(async move { Ok(zeros) }).boxed();
-    NewLayer { size: 1024, content }
+    NewLayer {
+        size: 1024,
+        content,
+    }
 }
 
 /// Makes the image of a step: `below` with one more layer, or exactly `below` when the layer was
@@ -65,7 +68,11 @@ pub(super) async fn step_image(
         },
     };
     let loaded = engine.load(request).await?;
-    Ok(Authored { image: loaded.id, layers: recorded(&loaded.layers, &below, &created), names })
+    Ok(Authored {
+        image: loaded.id,
+        layers: recorded(&loaded.layers, &below, &created),
+        names,
+    })
 }
 
 /// What was made.
@@ -121,7 +128,10 @@ impl Document {
         });
         let history = history.collect();
         let diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
-        let record = Record { key: self.key.as_str().to_owned(), layers };
+        let record = Record {
+            key: self.key.as_str().to_owned(),
+            layers,
+        };
         config.labels.insert(LABEL.to_owned(), record.to_label());
         ImageConfig {
             architecture: self.platform.architecture,
@@ -129,7 +139,10 @@ impl Document {
             os: self.platform.os,
             created: Some(self.created),
             config,
-            rootfs: RootFs { diff_ids, ..RootFs::default() },
+            rootfs: RootFs {
+                diff_ids,
+                ..RootFs::default()
+            },
             history,
             ..ImageConfig::default()
         }

@@ -18,7 +18,7 @@ use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::source::ContextFiles;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
-use crate::engine::{BaseImage, Engine, LoadRequest, Limits, NetworkMode, Result};
+use crate::engine::{BaseImage, Engine, Limits, LoadRequest, NetworkMode, Result};
 use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
@@ -96,30 +96,11 @@ impl Builder {
     pub async fn build(self: &Arc<Self>) -> StageResult {
         let result = self.stage(self.plan.target).await;
         // Stages nobody waits for any more stop here, whatever the result.
-        self.stages.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.stages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         result
-    }
-
-    /// What building the target would do: for each step of each needed stage whether the engine
-    /// has it.
-    ///
-    /// # Errors
-    /// When the engine or the context cannot be read.
-    pub async fn preview(
-        self: &Arc<Self>,
-    ) -> std::result::Result<Vec<(StageIndex, Vec<(Key, bool)>)>, Failure> {
-        let mut found = Vec::new();
-        for stage in &self.plan.stages {
-            let keys = self.stage_keys(stage.index).await?;
-            let mut steps = Vec::new();
-            for (step, key) in stage.steps.iter().zip(&keys.steps) {
-                let hit = !self.ignores_cache(stage)
-                    && self.find(key).await.map_err(|e| failure::engine(step, &e))?.is_some();
-                steps.push((key.clone(), hit));
-            }
-            found.push((stage.index, steps));
-        }
-        Ok(found)
     }
 
     /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
@@ -132,9 +113,7 @@ impl Builder {
             let joined = async move {
                 match task.await {
                     Ok(result) => result,
-                    Err(error) => Err(Arc::new(crate::diag::Diagnostic::error(format!(
-                        "internal error: a stage's task ended early: {error}"
-                    )))),
+                    Err(error) => Err(Arc::new(failure::internal(&error.to_string()))),
                 }
             };
             joined.boxed().shared()
@@ -200,14 +179,14 @@ impl Builder {
         Ok(None)
     }
 
-    fn ignores_cache(&self, stage: &Stage) -> bool {
+    pub(super) fn ignores_cache(&self, stage: &Stage) -> bool {
         let name = stage.name.as_ref().map(|name| name.to_lowercase());
         let named = |name: String| self.settings.no_cache_stages.contains(&name);
         self.settings.no_cache || name.is_some_and(named)
     }
 
     /// The step that is known by this key, if the engine still has it.
-    async fn find(&self, key: &Key) -> Result<Option<Snapshot>> {
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Snapshot>> {
         let Some(image) = self.engine.image(&key.image_name()).await? else {
             return Ok(None);
         };
@@ -243,7 +222,11 @@ impl Builder {
             blob: layer.blob.clone(),
             created: None,
         });
-        self.base_snapshot(Some(image.id.clone()), layers.collect(), &Key::image(&image.id))
+        self.base_snapshot(
+            Some(image.id.clone()),
+            layers.collect(),
+            &Key::image(&image.id),
+        )
     }
 
     fn base_snapshot(
@@ -271,7 +254,9 @@ impl Builder {
     ) -> StageResult {
         let source = self.copy_source(step).await?;
         let progress = self.numbering.start(&step.title);
-        let result = self.found_or_made(stage, step, definition, below, source, &progress).await;
+        let result = self
+            .found_or_made(stage, step, definition, below, source, &progress)
+            .await;
         match &result {
             Ok((_, true)) => progress.finish(StepOutcome::Cached),
             Ok((_, false)) => progress.finish(StepOutcome::Done),
@@ -281,7 +266,10 @@ impl Builder {
     }
 
     /// The stage or image that a step copies from.
-    async fn copy_source(self: &Arc<Self>, step: &Step) -> std::result::Result<Option<Snapshot>, Failure> {
+    async fn copy_source(
+        self: &Arc<Self>,
+        step: &Step,
+    ) -> std::result::Result<Option<Snapshot>, Failure> {
         let Action::Copy(copy) = &step.action else {
             return Ok(None);
         };
@@ -301,23 +289,35 @@ impl Builder {
         source: Option<Snapshot>,
         progress: &Running,
     ) -> std::result::Result<(Snapshot, bool), Failure> {
-        let _place = self.places.acquire().await.expect("the semaphore is never closed");
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let files = match &step.action {
             Action::Copy(copy) => Some(self.gather(step, copy, source.as_ref(), progress).await?),
             Action::Run(_) | Action::Workdir(_) => None,
         };
         let inputs = files.as_ref().map_or(Inputs::None, |files| files.inputs());
         let content = Key::step(&below.content, &step.action, &inputs);
-        let names = Names { definition: definition.clone(), content: content.clone() };
+        let names = Names {
+            definition: definition.clone(),
+            content: content.clone(),
+        };
         let turn = self.turn(&content);
         let mut made = turn.lock().await;
         // A step whose definition was not found may still be known by its content, from another
         // road to the same files; and an equal step may just have been made beside this one.
         let may_look = *made || (!self.ignores_cache(stage) && content != *definition);
         if may_look {
-            let found = self.find(&content).await.map_err(|e| failure::engine(step, &e))?;
+            let found = self
+                .find(&content)
+                .await
+                .map_err(|e| failure::engine(step, &e))?;
             if let Some(mut snapshot) = found {
-                self.alias(&snapshot, definition).await.map_err(|e| failure::engine(step, &e))?;
+                self.alias(&snapshot, definition)
+                    .await
+                    .map_err(|e| failure::engine(step, &e))?;
                 snapshot.definition = definition.clone();
                 return Ok((snapshot, true));
             }
@@ -325,14 +325,17 @@ impl Builder {
         let platform = &stage.platform;
         let snapshot = match (&step.action, files) {
             (Action::Run(run), _) => {
-                self.run_step(platform, step, run, names, below, progress).await?
+                self.run_step(platform, step, run, names, below, progress)
+                    .await?
             }
             (Action::Workdir(workdir), _) => {
-                self.workdir_step(platform, step, workdir, names, below).await?
+                self.workdir_step(platform, step, workdir, names, below)
+                    .await?
             }
             (Action::Copy(copy), files) => {
                 let files = files.expect("a copy has gathered its files");
-                self.copy_step(platform, step, copy, files, names, below, progress).await?
+                self.copy_step(platform, step, copy, files, names, below, progress)
+                    .await?
             }
         };
         *made = true;
@@ -357,7 +360,10 @@ impl Builder {
     /// An image to create containers from. `scratch` has none until it is needed, and a base
     /// image with volumes is replaced by one without: a container would hide what is below them.
     pub(super) async fn image_of(&self, below: &Snapshot, platform: &Platform) -> Result<String> {
-        let base = self.bases.values().find(|base| Some(&base.id) == below.image.as_ref());
+        let base = self
+            .bases
+            .values()
+            .find(|base| Some(&base.id) == below.image.as_ref());
         let volumes = base.is_some_and(|base| !base.config.config.volumes.is_empty());
         match &below.image {
             Some(image) if !volumes => Ok(image.clone()),
@@ -380,8 +386,14 @@ impl Builder {
         self.engine.load(request).await.map(|loaded| loaded.id)
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     pub(super) fn stage_of(&self, index: StageIndex) -> &Stage {
-        self.plan.stage(index).expect("only planned stages are asked for")
+        self.plan
+            .stage(index)
+            .expect("only planned stages are asked for")
     }
 
     pub(super) fn base(&self, index: BaseIndex) -> &BaseImage {
@@ -392,26 +404,11 @@ impl Builder {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(keys.entry(index).or_default())
     }
+}
 
-    async fn workdir_step(
-        &self,
-        platform: &Platform,
-        step: &Step,
-        workdir: &crate::plan::Workdir,
-        names: Names,
-        below: &Snapshot,
-    ) -> StageResult {
-        let now = jiff::Timestamp::now().as_second();
-        let missing = super::workdir::missing(&below.rootfs, workdir, now).await;
-        let missing = missing.map_err(|error| failure::user(step, &error))?;
-        let layer = super::copy::directories_layer(&missing)
-            .map_err(|error| failure::engine(step, &error))?;
-        let image =
-            author::step_image(&self.engine, platform, step, names, below.layers.clone(), Some(layer));
-        let authored = image.await.map_err(|error| failure::engine(step, &error))?;
-        let rootfs = below.rootfs.with_layer(authored.image.clone(), missing);
-        Ok(authored.snapshot(rootfs))
-    }
+/// A name for a build that no other build has.
+pub fn new_id() -> String {
+    random_text()[..12].to_owned()
 }
 
 /// Some text that nobody can guess and that no other build uses.

@@ -40,10 +40,13 @@ impl Builder {
         progress: &Running,
     ) -> std::result::Result<Snapshot, Failure> {
         let engine_failed = |error: EngineError| failure::engine(step, &error);
-        let parent = self.image_of(below, platform).await.map_err(engine_failed)?;
-        let init = self.init_ready.get_or_try_init(|| {
-            init_volume::ensure(&self.engine, &self.ledger, &parent)
-        });
+        let parent = self
+            .image_of(below, platform)
+            .await
+            .map_err(engine_failed)?;
+        let init = self
+            .init_ready
+            .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, &parent));
         init.await.map_err(engine_failed)?;
         let spec = self.run_spec(run, parent, platform);
         let name = spec.name.clone();
@@ -53,7 +56,10 @@ impl Builder {
                 // The volume is there but empty: somebody's build was killed while it filled it.
                 self.ledger.leave(&name);
                 self.refill(&spec.image).await.map_err(engine_failed)?;
-                let again = ContainerSpec { name: self.ledger.enter(), ..spec.clone() };
+                let again = ContainerSpec {
+                    name: self.ledger.enter(),
+                    ..spec.clone()
+                };
                 let ended = self.run_container(&again, run, progress).await;
                 ended.map(|ended| (again.name, ended))
             }
@@ -65,7 +71,9 @@ impl Builder {
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
-        self.commit(platform, step, names, below, container).await.map_err(engine_failed)
+        self.commit(platform, step, names, below, container)
+            .await
+            .map_err(engine_failed)
     }
 
     async fn refill(&self, image: &str) -> Result<()> {
@@ -98,7 +106,12 @@ impl Builder {
     }
 
     /// Creates, starts and feeds a container, and passes its output on until it ends.
-    async fn run_container(&self, spec: &ContainerSpec, run: &Run, progress: &Running) -> Result<Ended> {
+    async fn run_container(
+        &self,
+        spec: &ContainerSpec,
+        run: &Run,
+        progress: &Running,
+    ) -> Result<Ended> {
         let token = super::builder::random_text();
         let request = request(run, &token)
             .encode()
@@ -124,7 +137,11 @@ impl Builder {
         let ((), listened) = tokio::join!(feed, listen);
         listened?;
         let status = self.engine.wait(&spec.name).await?;
-        Ok(Ended { status, refused: output.refused(status), tail: output.tail() })
+        Ok(Ended {
+            status,
+            refused: output.refused(status),
+            tail: output.tail(),
+        })
     }
 
     /// Turns the container's changes into the step's image.
@@ -143,11 +160,15 @@ impl Builder {
         if changed {
             let all = self.engine.layers(&committed.id, &known).await?;
             let now = Some(jiff::Timestamp::now().to_string());
-            layers.extend(all.into_iter().skip(known.len()).map(|layer| RecordedLayer {
-                diff_id: layer.diff_id,
-                blob: layer.blob,
-                created: now.clone(),
-            }));
+            layers.extend(
+                all.into_iter()
+                    .skip(known.len())
+                    .map(|layer| RecordedLayer {
+                        diff_id: layer.diff_id,
+                        blob: layer.blob,
+                        created: now.clone(),
+                    }),
+            );
         }
         let new_layer = (!changed).then(author::empty_layer);
         let authored =
@@ -187,21 +208,29 @@ impl Builder {
         let command = shown(run);
         if let Some(reason) = &ended.refused {
             let what = format!("`{command}` could not be started: {reason}");
-            return Diagnostic::error(what)
-                .with_class(Class::Step)
-                .with_label(&step.source, step.span, "");
+            return Diagnostic::error(what).with_class(Class::Step).with_label(
+                &step.source,
+                step.span,
+                "",
+            );
         }
         let what = format!("`{command}` failed with exit code {}", ended.status);
-        let mut failed = Diagnostic::error(what)
-            .with_class(Class::Step)
-            .with_label(&step.source, step.span, "");
+        let mut failed =
+            Diagnostic::error(what)
+                .with_class(Class::Step)
+                .with_label(&step.source, step.span, "");
         if let Ok(Some(detail)) = self.engine.inspect(container).await
             && detail.oom_killed
         {
-            failed = failed.with_hint("it ran out of memory and was killed: give it more with `--memory`");
+            failed = failed
+                .with_hint("it ran out of memory and was killed: give it more with `--memory`");
         }
         if !ended.tail.is_empty() {
-            let lines = ended.tail.iter().map(|line| format!("\n  {line}")).collect::<String>();
+            let lines = ended
+                .tail
+                .iter()
+                .map(|line| format!("\n  {line}"))
+                .collect::<String>();
             failed = failed.with_note(format!("its last output:{lines}"));
         }
         failed
@@ -218,7 +247,8 @@ struct Ended {
 
 /// What the program in the container is told.
 fn request(run: &Run, token: &str) -> Request {
-    let pair = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
+    let pair =
+        |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let script = run.script.iter().map(|script| File {
         path: format!("/dev/pipes/{}", script.name).into_bytes(),
         content: script.body.clone().into_bytes(),
@@ -228,7 +258,11 @@ fn request(run: &Run, token: &str) -> Request {
     });
     Request {
         token: token.to_owned(),
-        args: run.argv.iter().map(|arg| arg.clone().into_bytes()).collect(),
+        args: run
+            .argv
+            .iter()
+            .map(|arg| arg.clone().into_bytes())
+            .collect(),
         env: run.proxy.iter().chain(&run.env).map(pair).collect(),
         cwd: run.cwd.clone().into_bytes(),
         user: run.user.clone(),
@@ -242,7 +276,11 @@ fn shown(run: &Run) -> String {
     let text = run.argv.join(" ");
     let first = text.lines().next().unwrap_or_default();
     let cut: String = first.chars().take(120).collect();
-    if cut.len() < text.trim_end().len() { format!("{cut}...") } else { cut }
+    if cut.len() < text.trim_end().len() {
+        format!("{cut}...")
+    } else {
+        cut
+    }
 }
 
 /// What a container has written, as far as it matters afterwards.
@@ -256,7 +294,12 @@ struct Output {
 
 impl Output {
     fn new(token: String) -> Self {
-        Self { token, tail: VecDeque::new(), line: Vec::new(), first_words: Some(Vec::new()) }
+        Self {
+            token,
+            tail: VecDeque::new(),
+            line: Vec::new(),
+            first_words: Some(Vec::new()),
+        }
     }
 
     fn take(&mut self, stream: Stream, bytes: Bytes, progress: &Running) {
@@ -301,7 +344,10 @@ impl Output {
     }
 
     fn refused(&self, status: i64) -> Option<String> {
-        let words = self.first_words.as_ref().filter(|_| status >= i64::from(SETUP_FAILED))?;
+        let words = self
+            .first_words
+            .as_ref()
+            .filter(|_| status >= i64::from(SETUP_FAILED))?;
         start_failure(std::str::from_utf8(words).ok()?, &self.token).map(str::to_owned)
     }
 

@@ -19,14 +19,15 @@ pub(super) fn engine(step: &Step, error: &EngineError) -> Failure {
 pub fn of_engine(error: &EngineError) -> Diagnostic {
     let diagnostic = Diagnostic::error(error.to_string()).with_class(Class::Environment);
     match error {
-        EngineError::Unreachable { .. } => diagnostic.with_hint(
-            "is the engine running, and is `DOCKER_HOST` or `--host` right?",
-        ),
-        EngineError::PermissionDenied { .. } => diagnostic.with_hint(
-            "run as a user of the socket's group (often `docker`), or as root",
-        ),
-        EngineError::NoSpace { .. } => diagnostic
-            .with_hint("the engine's disk is full: `docker system df` says with what"),
+        EngineError::Unreachable { .. } => {
+            diagnostic.with_hint("is the engine running, and is `DOCKER_HOST` or `--host` right?")
+        }
+        EngineError::PermissionDenied { .. } => {
+            diagnostic.with_hint("run as a user of the socket's group (often `docker`), or as root")
+        }
+        EngineError::NoSpace { .. } => {
+            diagnostic.with_hint("the engine's disk is full: `docker system df` says with what")
+        }
         _ => diagnostic,
     }
 }
@@ -39,6 +40,13 @@ pub(super) fn yours(step: &Step, message: impl Into<String>) -> Diagnostic {
 pub(super) fn user(step: &Step, error: &UserError) -> Failure {
     match error {
         UserError::Engine(error) => engine(step, error),
-        other => Arc::new(yours(step, other.to_string()).with_hint("use numbers: `--chown=1000:1000`")),
+        other => {
+            Arc::new(yours(step, other.to_string()).with_hint("use numbers: `--chown=1000:1000`"))
+        }
     }
+}
+
+/// Something that cannot happen did.
+pub(super) fn internal(what: &str) -> Diagnostic {
+    Diagnostic::error(format!("internal error: {what}")).with_class(Class::Environment)
 }

@@ -18,15 +18,26 @@ const FOLDER: &str = "/dev/.bowline";
 pub(super) const PROGRAM: &str = "/dev/.bowline/init";
 
 fn name() -> String {
-    format!("bowline-init-{}", &blake3::hash(init::PROGRAM).to_hex()[..16])
+    format!(
+        "bowline-init-{}",
+        &blake3::hash(init::PROGRAM).to_hex()[..16]
+    )
 }
 
 pub(super) fn mount() -> Mount {
-    Mount::Volume { name: name(), target: FOLDER.into(), read_only: true }
+    Mount::Volume {
+        name: name(),
+        target: FOLDER.into(),
+        read_only: true,
+    }
 }
 
 /// Makes the volume when the engine has none.
-pub(super) async fn ensure(engine: &Arc<dyn Engine>, ledger: &Arc<Ledger>, image: &str) -> Result<()> {
+pub(super) async fn ensure(
+    engine: &Arc<dyn Engine>,
+    ledger: &Arc<Ledger>,
+    image: &str,
+) -> Result<()> {
     if engine.ensure_volume(&name(), &labels()).await? {
         fill(engine, ledger, image).await?;
     }
@@ -34,9 +45,17 @@ pub(super) async fn ensure(engine: &Arc<dyn Engine>, ledger: &Arc<Ledger>, image
 }
 
 /// Puts the program into the volume, through a container of any image that is never started.
-pub(super) async fn fill(engine: &Arc<dyn Engine>, ledger: &Arc<Ledger>, image: &str) -> Result<()> {
+pub(super) async fn fill(
+    engine: &Arc<dyn Engine>,
+    ledger: &Arc<Ledger>,
+    image: &str,
+) -> Result<()> {
     let mut spec = probe::spec(ledger, image);
-    spec.mounts = vec![Mount::Volume { name: name(), target: FOLDER.into(), read_only: false }];
+    spec.mounts = vec![Mount::Volume {
+        name: name(),
+        target: FOLDER.into(),
+        read_only: false,
+    }];
     engine.create(&spec).await?;
     let written = engine.write(&spec.name, FOLDER, archive()).await;
     ledger.leave(&spec.name);

@@ -31,7 +31,9 @@ impl Builder {
     ) -> BoxFuture<'_, Result<Arc<StageKeys>, Failure>> {
         async move {
             let slot = self.key_slot(index);
-            slot.get_or_try_init(|| self.compute_keys(self.stage_of(index))).await.cloned()
+            slot.get_or_try_init(|| self.compute_keys(self.stage_of(index)))
+                .await
+                .cloned()
         }
         .boxed()
     }

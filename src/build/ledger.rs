@@ -106,7 +106,10 @@ pub async fn sweep(engine: &dyn Engine) -> Result<usize> {
     let dead: Vec<_> = found
         .iter()
         .filter(|container| {
-            container.labels.get(LABEL_OWNER).is_some_and(|owner| Owner::is_dead(owner))
+            container
+                .labels
+                .get(LABEL_OWNER)
+                .is_some_and(|owner| Owner::is_dead(owner))
         })
         .collect();
     let results = join_all(dead.iter().map(|container| engine.remove(&container.id))).await;

@@ -25,7 +25,12 @@ pub struct Owner {
 impl Owner {
     pub fn this_process() -> Self {
         let pid = std::process::id();
-        Self { place: place(), pid, start: start_of(pid).unwrap_or(0), began: now() }
+        Self {
+            place: place(),
+            pid,
+            start: start_of(pid).unwrap_or(0),
+            began: now(),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -33,7 +38,12 @@ impl Owner {
         let began = parts.next()?.parse().ok()?;
         let start = parts.next()?.parse().ok()?;
         let pid = parts.next()?.parse().ok()?;
-        Some(Self { place: parts.next()?.to_owned(), pid, start, began })
+        Some(Self {
+            place: parts.next()?.to_owned(),
+            pid,
+            start,
+            began,
+        })
     }
 
     /// Whether the owner that a label names is certainly gone.
@@ -50,15 +60,22 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}:{}", self.place, self.pid, self.start, self.began)
+        write!(
+            f,
+            "{}:{}:{}:{}",
+            self.place, self.pid, self.start, self.began
+        )
     }
 }
 
 fn place() -> String {
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs_err::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let number: String =
-        namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    let number: String = namespace
+        .to_string_lossy()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
     format!("{}:{number}", boot.trim())
 }
 
@@ -71,7 +88,9 @@ fn start_of(pid: u32) -> Option<u64> {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
 }
 
 #[cfg(test)]
@@ -83,13 +102,25 @@ mod tests {
         let me = Owner::this_process();
         assert_eq!(Owner::parse(&me.to_string()), Some(me.clone()));
         assert!(!Owner::is_dead(&me.to_string()));
-        let reused = Owner { start: me.start + 1, ..me.clone() };
+        let reused = Owner {
+            start: me.start + 1,
+            ..me.clone()
+        };
         assert!(Owner::is_dead(&reused.to_string()));
-        let gone = Owner { pid: u32::MAX - 7, ..me.clone() };
+        let gone = Owner {
+            pid: u32::MAX - 7,
+            ..me.clone()
+        };
         assert!(Owner::is_dead(&gone.to_string()));
-        let elsewhere = Owner { place: "other:1".into(), ..me.clone() };
+        let elsewhere = Owner {
+            place: "other:1".into(),
+            ..me.clone()
+        };
         assert!(!Owner::is_dead(&elsewhere.to_string()));
-        let long_ago = Owner { began: me.began - LONGEST_BUILD - 9, ..elsewhere };
+        let long_ago = Owner {
+            began: me.began - LONGEST_BUILD - 9,
+            ..elsewhere
+        };
         assert!(Owner::is_dead(&long_ago.to_string()));
         assert!(!Owner::is_dead("anything else"));
     }

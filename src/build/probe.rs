@@ -6,6 +6,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::ledger::Ledger;
 use super::rootfs::{Meta, MetaKind};
+use crate::context::Mtime;
 use crate::engine::{ContainerSpec, EngineError, Limits, NetworkMode, Result, TarStream};
 
 /// A container that is never started.
@@ -41,7 +42,9 @@ pub(super) async fn first_entry(mut tar: TarStream) -> Result<Option<Meta>> {
             Ok(meta) => return Ok(meta),
             Err(error) if ended => return Err(unreadable(&error)),
             Err(_) if bytes.len() > MAX_HEADERS => {
-                return Err(EngineError::Unexpected("the headers of an archive do not end".into()));
+                return Err(EngineError::Unexpected(
+                    "the headers of an archive do not end".into(),
+                ));
             }
             Err(_) => {}
         }
@@ -52,7 +55,9 @@ pub(super) async fn first_entry(mut tar: TarStream) -> Result<Option<Meta>> {
 const MAX_HEADERS: usize = 4 << 20;
 
 fn unreadable(error: &std::io::Error) -> EngineError {
-    EngineError::Unexpected(format!("the archive of a container's files cannot be read: {error}"))
+    EngineError::Unexpected(format!(
+        "the archive of a container's files cannot be read: {error}"
+    ))
 }
 
 fn parse_first(bytes: &[u8]) -> std::io::Result<Option<Meta>> {
@@ -82,16 +87,27 @@ fn parse_first(bytes: &[u8]) -> std::io::Result<Option<Meta>> {
         t if t.is_file() || t == tar::EntryType::Link => MetaKind::File,
         _ => MetaKind::Other,
     };
-    let xattrs = extensions.into_iter().filter_map(|(key, value)| {
-        key.strip_prefix("SCHILY.xattr.").map(|name| (name.to_owned(), value))
+    let xattrs = extensions.iter().filter_map(|(key, value)| {
+        key.strip_prefix("SCHILY.xattr.")
+            .map(|name| (name.to_owned(), value.clone()))
     });
     Ok(Some(Meta {
         kind,
         mode: header.mode()? & 0o7777,
-        uid: header.uid()?,
-        gid: header.gid()?,
-        mtime: i64::try_from(header.mtime()?).unwrap_or(0),
-        mtime_nanos: 0,
+        uid: number(&extensions, "uid", header.uid()?),
+        gid: number(&extensions, "gid", header.gid()?),
+        mtime: Mtime {
+            secs: i64::try_from(header.mtime()?).unwrap_or(0),
+            nanos: 0,
+        },
         xattrs: xattrs.collect(),
     }))
+}
+
+/// A number that stands in an extension when it is too large for the header.
+fn number(extensions: &BTreeMap<String, Vec<u8>>, key: &str, plain: u64) -> u32 {
+    let extended = extensions
+        .get(key)
+        .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    u32::try_from(extended.unwrap_or(plain)).unwrap_or(u32::MAX)
 }

@@ -16,14 +16,25 @@ pub struct Numbering {
 
 impl Numbering {
     pub fn new(sink: Arc<dyn Sink>) -> Self {
-        Self { sink, last: AtomicU32::new(0) }
+        Self {
+            sink,
+            last: AtomicU32::new(0),
+        }
     }
 
     /// Starts a step.
     pub fn start(&self, name: &str) -> Running {
         let step = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        self.sink.emit(Event::Started { step, name: name.into() });
-        Running { sink: Arc::clone(&self.sink), step, since: Instant::now(), over: false }
+        self.sink.emit(Event::Started {
+            step,
+            name: name.into(),
+        });
+        Running {
+            sink: Arc::clone(&self.sink),
+            step,
+            since: Instant::now(),
+            over: false,
+        }
     }
 
     /// A step that was found in the cache.
@@ -46,12 +57,22 @@ pub struct Running {
 
 impl Running {
     pub fn output(&self, stream: StreamKind, bytes: Bytes) {
-        self.sink.emit(Event::Output { step: self.step, stream, bytes });
+        self.sink.emit(Event::Output {
+            step: self.step,
+            stream,
+            bytes,
+        });
     }
 
     pub fn part(&self, part: &str, status: &str, done: u64, total: u64) {
         let (part, status) = (part.into(), status.into());
-        self.sink.emit(Event::Progress { step: self.step, part, status, done, total });
+        self.sink.emit(Event::Progress {
+            step: self.step,
+            part,
+            status,
+            done,
+            total,
+        });
     }
 
     pub fn took(&self) -> Duration {
@@ -65,7 +86,11 @@ impl Running {
     fn end(&mut self, outcome: StepOutcome) {
         self.over = true;
         let took = self.took();
-        self.sink.emit(Event::Finished { step: self.step, outcome, took });
+        self.sink.emit(Event::Finished {
+            step: self.step,
+            outcome,
+            took,
+        });
     }
 }
 

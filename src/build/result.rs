@@ -9,7 +9,11 @@ use crate::plan::Stage;
 pub fn final_config(stage: &Stage, snapshot: &Snapshot) -> ImageConfig {
     let mut config = stage.config.clone();
     config.rootfs = RootFs {
-        diff_ids: snapshot.layers.iter().map(|layer| layer.diff_id.clone()).collect(),
+        diff_ids: snapshot
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.clone())
+            .collect(),
         ..RootFs::default()
     };
     let mut layers = snapshot.layers.iter();
@@ -21,7 +25,11 @@ pub fn final_config(stage: &Stage, snapshot: &Snapshot) -> ImageConfig {
     }
     fill_times(&mut config.history);
     if config.created.is_none() {
-        config.created = config.history.iter().rev().find_map(|item| item.created.clone());
+        config.created = config
+            .history
+            .iter()
+            .rev()
+            .find_map(|item| item.created.clone());
     }
     config
 }
@@ -65,9 +73,17 @@ mod tests {
             created: created.map(str::to_owned),
             ..History::default()
         };
-        let mut history = [item(Some("base")), item(None), item(Some("one")), item(None)];
+        let mut history = [
+            item(Some("base")),
+            item(None),
+            item(Some("one")),
+            item(None),
+        ];
         fill_times(&mut history);
-        let times: Vec<_> = history.iter().map(|h| h.created.as_deref().unwrap()).collect();
+        let times: Vec<_> = history
+            .iter()
+            .map(|h| h.created.as_deref().unwrap())
+            .collect();
         assert_eq!(times, ["base", "one", "one", "one"]);
     }
 }

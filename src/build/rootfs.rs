@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::ledger::Ledger;
 use super::probe;
+use crate::context::{Kind, Mtime, Xattr};
 use crate::engine::{Engine, EngineError, Result, TarStream};
 use crate::plan::clean;
 
@@ -26,12 +27,10 @@ pub struct Meta {
     pub kind: MetaKind,
     /// Permission bits up to 07777.
     pub mode: u32,
-    pub uid: u64,
-    pub gid: u64,
-    /// Seconds since 1970, and the nanoseconds after them.
-    pub mtime: i64,
-    pub mtime_nanos: u32,
-    pub xattrs: Vec<(String, Vec<u8>)>,
+    pub uid: u32,
+    pub gid: u32,
+    pub mtime: Mtime,
+    pub xattrs: Vec<Xattr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,19 +42,6 @@ pub enum MetaKind {
 }
 
 impl Meta {
-    /// A directory of root's that anybody may read.
-    pub fn dir(mtime: i64) -> Self {
-        Self {
-            kind: MetaKind::Dir,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime,
-            mtime_nanos: 0,
-            xattrs: Vec::new(),
-        }
-    }
-
     pub fn is_dir(&self) -> bool {
         self.kind == MetaKind::Dir
     }
@@ -90,7 +76,11 @@ impl Rootfs {
             container: OnceCell::new(),
             known: Mutex::new(HashMap::new()),
         };
-        Self { lower: Arc::new(lower), authored: Arc::default(), image }
+        Self {
+            lower: Arc::new(lower),
+            authored: Arc::default(),
+            image,
+        }
     }
 
     /// The files of an image that a container was committed to; the container shows them.
@@ -112,7 +102,11 @@ impl Rootfs {
     pub fn with_layer(&self, image: String, entries: BTreeMap<String, Meta>) -> Self {
         let mut authored = (*self.authored).clone();
         authored.extend(entries);
-        Self { lower: Arc::clone(&self.lower), authored: Arc::new(authored), image: Some(image) }
+        Self {
+            lower: Arc::clone(&self.lower),
+            authored: Arc::new(authored),
+            image: Some(image),
+        }
     }
 
     /// Remembers what a layer in the making puts at a path.
@@ -148,7 +142,10 @@ impl Rootfs {
             let next = format!("{done}/{part}");
             let follow = follow_last || !todo.is_empty();
             let target = match self.lstat(&next).await? {
-                Some(Meta { kind: MetaKind::Symlink(target), .. }) if follow => target,
+                Some(Meta {
+                    kind: MetaKind::Symlink(target),
+                    ..
+                }) if follow => target,
                 _ => {
                     done = next;
                     continue;
@@ -156,7 +153,9 @@ impl Rootfs {
             };
             links += 1;
             if links > MAX_LINKS {
-                return Err(EngineError::Local(format!("too many links on the way to `{path}`")));
+                return Err(EngineError::Local(format!(
+                    "too many links on the way to `{path}`"
+                )));
             }
             if target.starts_with('/') {
                 done.clear();
@@ -170,10 +169,15 @@ impl Rootfs {
     async fn foresee(&self, path: &str) -> Result<()> {
         let path = clean(path);
         let ends = path.match_indices('/').skip(1).map(|(at, _)| at);
-        let prefixes = ends.chain([path.len()]).map(|end| &path[..end]);
-        let unknown = prefixes.filter(|p| p.len() > 1 && !self.authored.contains_key(*p));
-        let asked = join_all(unknown.map(|prefix| self.lower.lstat(prefix))).await;
-        asked.into_iter().try_for_each(|answer| answer.map(drop))
+        let mut asked = Vec::new();
+        for end in ends.chain([path.len()]) {
+            let prefix = &path[..end];
+            if prefix.len() > 1 && !self.authored.contains_key(prefix) {
+                asked.push(self.lower.lstat(prefix));
+            }
+        }
+        let answers = join_all(asked).await;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// The bytes of a file, links followed; `None` when it is not there or not a file.
@@ -191,7 +195,10 @@ impl Rootfs {
         };
         let mut bytes = Vec::new();
         let mut limited = tar.take(MAX_FILE);
-        limited.read_to_end(&mut bytes).await.map_err(|e| broken(&e))?;
+        limited
+            .read_to_end(&mut bytes)
+            .await
+            .map_err(|e| broken(&e))?;
         let mut archive = tar::Archive::new(bytes.as_slice());
         let first = archive.entries().map_err(|e| broken(&e))?.next();
         let Some(entry) = first else { return Ok(None) };
@@ -202,6 +209,18 @@ impl Rootfs {
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(|e| broken(&e))?;
         Ok(Some(content))
+    }
+
+    /// What kind of file is at a path below the root, for the unpacking of archives.
+    pub(super) async fn kind_at(&self, path: &str) -> Result<Option<Kind>> {
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let found = self.lstat(&path).await?;
+        Ok(found.map(|meta| match meta.kind {
+            MetaKind::Dir => Kind::Dir,
+            MetaKind::File => Kind::File,
+            MetaKind::Symlink(target) => Kind::Symlink(target),
+            MetaKind::Other => Kind::Fifo,
+        }))
     }
 
     /// A tar of everything below `path` of this very image.
@@ -218,11 +237,14 @@ impl Rootfs {
 const MAX_FILE: u64 = 16 << 20;
 
 fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+    path.split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
 }
 
 fn broken(error: &std::io::Error) -> EngineError {
-    EngineError::Unexpected(format!("the archive of a container's files cannot be read: {error}"))
+    EngineError::Unexpected(format!(
+        "the archive of a container's files cannot be read: {error}"
+    ))
 }
 
 impl Lower {
@@ -250,7 +272,14 @@ impl Lower {
     async fn lstat(&self, path: &str) -> Result<Option<Meta>> {
         if path == "/" {
             // The root itself never needs to be asked for.
-            return Ok(Some(Meta::dir(0)));
+            return Ok(Some(Meta {
+                kind: MetaKind::Dir,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+                mtime: Mtime::default(),
+                xattrs: Vec::new(),
+            }));
         }
         if let Some(known) = self.known().get(path) {
             return Ok(known.clone());
@@ -275,4 +304,3 @@ impl Drop for Lower {
         }
     }
 }
-

@@ -18,7 +18,7 @@ pub enum UserError {
 /// The numbers of `user[:group]` in an image. A number stands for itself. A user without a group
 /// has the user's group by name, and by number the group of that number. A name that the files
 /// do not have is 0, as in BuildKit.
-pub async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u64, u64), UserError> {
+pub async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), UserError> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -48,25 +48,31 @@ pub async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u64, u64), UserError>
     Ok((uid, gid))
 }
 
-fn number(text: &str) -> Option<u64> {
-    text.parse::<u32>().ok().map(u64::from)
+fn number(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok()
 }
 
 async fn file(rootfs: &Rootfs, path: &'static str, name: &str) -> Result<String, UserError> {
     match rootfs.read_file(path).await? {
         Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        None => Err(UserError::NoFile { file: path, name: name.to_owned() }),
+        None => Err(UserError::NoFile {
+            file: path,
+            name: name.to_owned(),
+        }),
     }
 }
 
 /// The numbers in some fields of the line that begins with `name:`.
-fn find(text: &str, name: &str, fields: &[usize]) -> Option<Vec<u64>> {
+fn find(text: &str, name: &str, fields: &[usize]) -> Option<Vec<u32>> {
     text.lines().find_map(|line| {
         let parts: Vec<&str> = line.trim().split(':').collect();
         if parts.first() != Some(&name) {
             return None;
         }
-        fields.iter().map(|&field| parts.get(field)?.parse().ok()).collect()
+        fields
+            .iter()
+            .map(|&field| parts.get(field)?.parse().ok())
+            .collect()
     })
 }
 
@@ -76,7 +82,8 @@ mod tests {
 
     #[test]
     fn names_are_found_in_their_lines() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\n#app:x:5:5::\napp:x:1000:1001::/home/app:/bin/sh\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\n#app:x:5:5::\napp:x:1000:1001::/home/app:/bin/sh\n";
         assert_eq!(find(passwd, "app", &[2, 3]), Some(vec![1000, 1001]));
         assert_eq!(find(passwd, "ap", &[2, 3]), None);
     }

@@ -5,6 +5,8 @@
 
 mod lexer;
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::ops::Range;

@@ -178,3 +178,113 @@ fn unknown(
         error.with_hint(format!("`{instruction}` takes {}", all.join(", ")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Known, Takes};
+    use crate::dockerfile::joined::Joined;
+    use crate::source::SourceFile;
+
+    const KNOWN: &Known = &[
+        ("from", Takes::One),
+        ("link", Takes::Bool),
+        ("exclude", Takes::Many),
+    ];
+
+    fn read(text: &str) -> Result<Flags, String> {
+        let source = SourceFile::new("Dockerfile", text);
+        let mut flags = Vec::new();
+        let mut at = 0;
+        for part in text.split(' ') {
+            let mut flag = Joined::at(at);
+            flag.push_str(part, at);
+            flags.push(flag);
+            at += part.len() + 1;
+        }
+        Flags::read(&source, "COPY", &flags, KNOWN).map_err(|error| {
+            let label = error.primary_label().unwrap();
+            format!(
+                "{} | {} | {}",
+                error.message,
+                source.slice(label.span),
+                label.text
+            )
+        })
+    }
+
+    #[test]
+    fn values_are_kept_with_their_places() {
+        let flags = read("--from=a=b --link --exclude=x --exclude=").unwrap();
+        assert_eq!(flags.one("from").unwrap().text, "a=b");
+        assert_eq!(flags.one("from").unwrap().span.start, 7);
+        assert!(flags.bool("link").unwrap().value);
+        let excludes: Vec<_> = flags
+            .words("exclude")
+            .into_iter()
+            .map(|word| word.text)
+            .collect();
+        assert_eq!(excludes, ["x", ""]);
+        assert!(flags.bool("parents").is_none());
+    }
+
+    #[test]
+    fn bools_have_two_values() {
+        for (text, value) in [
+            ("--link", true),
+            ("--link=true", true),
+            ("--link=TRUE", true),
+            ("--link=False", false),
+        ] {
+            assert_eq!(
+                read(text).unwrap().bool("link").unwrap().value,
+                value,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes_are_underlined() {
+        for (text, expected) in [
+            (
+                "--form=x",
+                "unknown flag `--form` for `COPY` | --form | did you mean `--from`?",
+            ),
+            (
+                "--From=x",
+                "unknown flag `--From` for `COPY` | --From | did you mean `--from`?",
+            ),
+            (
+                "--nothing",
+                "unknown flag `--nothing` for `COPY` | --nothing | ",
+            ),
+            ("--=x", "unknown flag `--` for `COPY` | -- | "),
+            (
+                "--from",
+                "flag `--from` has no value | --from | write `--from=...`",
+            ),
+            (
+                "--exclude",
+                "flag `--exclude` has no value | --exclude | write `--exclude=...`",
+            ),
+            (
+                "--link=",
+                "flag `--link` has no value | --link= | write `--link=...`",
+            ),
+            (
+                "--link=1",
+                "flag `--link` is `true` or `false`, not `1` | 1 | ",
+            ),
+            (
+                "--from=a --from=b",
+                "flag `--from` is given twice | --from=b | ",
+            ),
+            (
+                "--link --link=false",
+                "flag `--link` is given twice | --link=false | ",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap_err(), expected, "{text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::dockerfile::expand::{Mode, expand};
+use crate::dockerfile::expand::{Expansion, Mode, expand};
 
 /// A `<<NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,24 +18,33 @@ pub(super) struct Opening {
     pub(super) chomp: bool,
 }
 
-/// All openings of a line with their places in it. `Err` is the place of a name that
-/// cannot be read.
-pub(super) fn openings(line: &str) -> Result<Vec<(Opening, Range<usize>)>, Range<usize>> {
-    if !line.contains("<<") {
-        return Ok(Vec::new());
-    }
+/// The openings of a line, with their places in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Openings {
+    /// These, perhaps none.
+    Found(Vec<(Opening, Range<usize>)>),
+    /// There is a `<<` here, but the line cannot be split into words, so it opens nothing.
+    Unsplittable(Range<usize>),
+    /// The name of the one here cannot be read.
+    Unreadable(Range<usize>),
+}
+
+pub(super) fn openings(line: &str) -> Openings {
+    let Some(at) = line.find("<<") else {
+        return Openings::Found(Vec::new());
+    };
     let Some(split) = split(line, true) else {
-        return Ok(Vec::new());
+        return Openings::Unsplittable(at..at + 2);
     };
     let mut found = Vec::new();
     for (word, range) in split.words.iter().zip(split.word_ranges) {
         match opening(word) {
             Ok(Some(opening)) => found.push((opening, range)),
             Ok(None) => {}
-            Err(Unreadable) => return Err(range),
+            Err(Unreadable) => return Openings::Unreadable(range),
         }
     }
-    Ok(found)
+    Openings::Found(found)
 }
 
 /// A word that has the form of an opening, but whose name has an open quote or brace.
@@ -86,7 +95,7 @@ fn raw_mode(raw_escapes: bool) -> Mode {
     }
 }
 
-fn split(text: &str, raw: bool) -> Option<crate::dockerfile::expand::Expansion> {
+fn split(text: &str, raw: bool) -> Option<Expansion> {
     let mode = if raw {
         raw_mode(true)
     } else {
@@ -96,4 +105,74 @@ fn split(text: &str, raw: bool) -> Option<crate::dockerfile::expand::Expansion> 
         }
     };
     expand(text, &|_| None, mode).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Opening, Openings, Unreadable, opening, openings};
+
+    #[test]
+    fn words_that_open_heredocs() {
+        // Name, number, expanded, chomped.
+        for (word, expected) in [
+            ("<<EOF", Some(("EOF", 0, true, false))),
+            ("<<-EOF", Some(("EOF", 0, true, true))),
+            ("3<<EOF", Some(("EOF", 3, true, false))),
+            ("12<<-EOF", Some(("EOF", 12, true, true))),
+            ("<<'EOF'", Some(("EOF", 0, false, false))),
+            ("<<\"EOF\"", Some(("EOF", 0, false, false))),
+            ("<<-\"E F\"", Some(("E F", 0, false, true))),
+            ("<<E'O'F", Some(("EOF", 0, false, false))),
+            ("<< EOF", Some(("EOF", 0, true, false))),
+            ("<<\\EOF", Some(("EOF", 0, true, false))),
+            ("<<$X", Some(("$X", 0, true, false))),
+            ("<<a.b-c/d", Some(("a.b-c/d", 0, true, false))),
+            ("<<", None),
+            ("<<-", None),
+            ("<<<EOF", None),
+            ("<EOF", None),
+            ("x<<EOF", None),
+            ("EOF", None),
+            ("<<A<<B", None),
+            ("<<\"\"", None),
+            ("", None),
+        ] {
+            let found = opening(word).unwrap();
+            let expected = expected.map(|(name, fd, expand, chomp)| Opening {
+                name: name.to_owned(),
+                fd,
+                expand,
+                chomp,
+            });
+            assert_eq!(found, expected, "{word}");
+        }
+        assert_eq!(opening("<<'EOF"), Err(Unreadable));
+        assert_eq!(opening("<<${X"), Err(Unreadable));
+    }
+
+    #[test]
+    fn lines_that_open_heredocs() {
+        for (line, expected) in [
+            ("RUN cat <<A <<B", &["<<A", "<<B"][..]),
+            ("RUN cat << A > x", &["<< A"]),
+            ("RUN cat <<- A", &[]),
+            ("RUN 5<<A", &["5<<A"]),
+            ("RUN cat <<A>x", &["<<A>x"]),
+            ("RUN cat<<A", &[]),
+            ("RUN echo '<<A'", &[]),
+            ("RUN echo \"<<A\"", &[]),
+            ("RUN echo \\<<A", &[]),
+            ("RUN echo $((1<<3))", &[]),
+            ("RUN echo $((1 << 3))", &["<< 3))"]),
+            ("RUN true", &[]),
+        ] {
+            let Openings::Found(found) = openings(line) else {
+                panic!("{line}");
+            };
+            let found: Vec<_> = found.into_iter().map(|(_, place)| &line[place]).collect();
+            assert_eq!(found, expected, "{line}");
+        }
+        assert_eq!(openings("RUN it's <<A"), Openings::Unsplittable(9..11));
+        assert_eq!(openings("RUN cat <<'A"), Openings::Unsplittable(8..10));
+    }
 }

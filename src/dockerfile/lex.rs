@@ -3,6 +3,9 @@
 //! Knows comments, blank lines, continuations and where a heredoc's body ends; knows
 //! no instruction. Every physical line of the file goes into exactly one [`Piece`].
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::diag::Diagnostics;

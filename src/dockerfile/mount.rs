@@ -382,3 +382,79 @@ fn parse_size(text: &str) -> Option<i64> {
     )]
     Some((number * 1024_f64.powi(power)) as i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MountKind, ResolvedMount, Sharing, parse_size};
+    use crate::dockerfile::ast::Kind;
+    use crate::dockerfile::parse;
+    use crate::source::SourceFile;
+
+    fn resolve(mount: &str) -> ResolvedMount {
+        let source = SourceFile::new("Dockerfile", format!("FROM a\nRUN --mount={mount} true"));
+        let parsed = parse(&source).unwrap();
+        let Kind::Run(run) = &parsed.dockerfile.instructions[1].kind else {
+            panic!("it is one");
+        };
+        let mut expand = |word: &crate::dockerfile::ast::Word| Ok(word.text.replace("$T", "cache"));
+        run.mounts[0].resolve(&source, &mut expand).unwrap()
+    }
+
+    #[test]
+    fn types_have_defaults() {
+        for (mount, kind, readonly) in [
+            ("target=/x", MountKind::Bind, true),
+            ("target=/x,rw", MountKind::Bind, false),
+            ("target=/x,readonly=false", MountKind::Bind, false),
+            ("type=cache,target=/x", MountKind::Cache, false),
+            ("type=cache,target=/x,ro", MountKind::Cache, true),
+            ("type=$T,target=/x", MountKind::Cache, false),
+            ("type=tmpfs,target=/x", MountKind::Tmpfs, false),
+            ("type=SECRET,id=x", MountKind::Secret, true),
+            ("type=ssh", MountKind::Ssh, true),
+        ] {
+            let found = resolve(mount);
+            assert_eq!((found.kind, found.readonly), (kind, readonly), "{mount}");
+        }
+    }
+
+    #[test]
+    fn options_are_read() {
+        let found =
+            resolve("type=cache,id=i,dst=/d,from=f,src=s,sharing=Locked,mode=0750,uid=1,gid=2");
+        assert_eq!((found.id.as_str(), found.target.as_str()), ("i", "/d"));
+        assert_eq!((found.from.as_str(), found.source.as_str()), ("f", "s"));
+        assert_eq!(found.sharing, Some(Sharing::Locked));
+        assert_eq!(
+            (found.mode, found.uid, found.gid),
+            (Some(0o750), Some(1), Some(2))
+        );
+        let found = resolve("type=secret,id=x,env=,required=0");
+        assert_eq!((found.env.as_deref(), found.required), (Some(""), false));
+        assert!(resolve("type=ssh,required").required);
+        assert_eq!(resolve("type=tmpfs,target=/x,size=1.5k").size, 1536);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("100", Some(100)),
+            ("100b", Some(100)),
+            ("2k", Some(2048)),
+            ("2KB", Some(2048)),
+            ("2 KiB", Some(2048)),
+            ("1.5m", Some(1_572_864)),
+            ("3g", Some(3_221_225_472)),
+            ("1t", Some(1_099_511_627_776)),
+            ("-1", None),
+            ("", None),
+            ("m", None),
+            ("1x", None),
+            ("1kbb", None),
+            ("1 2", None),
+        ] {
+            assert_eq!(parse_size(text), expected, "{text}");
+        }
+    }
+}

@@ -14,12 +14,14 @@ mod pairs;
 mod request;
 mod run;
 mod simple;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::dockerfile::ast::{Dockerfile, Heredoc, Instruction, Kind, Word};
-use crate::dockerfile::heredoc;
+use crate::dockerfile::heredoc::{self, Opening, Openings};
 use crate::dockerfile::json::{self, Form};
 use crate::dockerfile::lex::{Lexer, LogicalLine};
 use crate::dockerfile::parse::request::Request;
@@ -98,6 +100,8 @@ struct Parser<'a> {
     /// Whether a `FROM` was seen, or its absence reported.
     in_stage: bool,
     lines_read: usize,
+    /// The `<<` of the line before, when it opens nothing because a quote is not closed.
+    lost_heredoc: Option<Span>,
 }
 
 impl<'a> Parser<'a> {
@@ -110,11 +114,13 @@ impl<'a> Parser<'a> {
             errors: Diagnostics::new(),
             in_stage: false,
             lines_read: 0,
+            lost_heredoc: None,
         }
     }
 
     fn read_line(&mut self, line: LogicalLine, place: Place) {
         self.lines_read += 1;
+        let lost_heredoc = self.lost_heredoc.take();
         let escape = self.lexer.escape();
         let joined = &line.joined;
         let statement = split::statement(joined, joined.whole(), escape);
@@ -149,7 +155,14 @@ impl<'a> Parser<'a> {
                     empty_continuations: line.empty_continuations,
                 });
             }
-            Err(fault) => self.errors.push(*fault.diagnostic),
+            Err(fault) => {
+                let mut error = *fault.diagnostic;
+                if let Some(lost) = lost_heredoc.filter(|_| !instruction::is_known(&keyword.text)) {
+                    let label = "opens no heredoc, because a quote in its line is not closed";
+                    error = error.with_context(self.source, lost, label);
+                }
+                self.errors.push(error);
+            }
         }
     }
 
@@ -181,11 +194,11 @@ impl<'a> Parser<'a> {
             return;
         }
         if self.lines_read == 0 {
-            let message = format!("{} has no instructions", self.source.name());
+            let message = format!("`{}` has no instructions", self.source.name());
             self.errors.push(Diagnostic::error(message));
         } else if !self.in_stage {
             let message = format!(
-                "{} has no `FROM`, so there is no stage to build",
+                "`{}` has no `FROM`, so there is no stage to build",
                 self.source.name()
             );
             self.errors.push(Diagnostic::error(message));
@@ -202,21 +215,24 @@ impl<'a> Parser<'a> {
         if !may_open_heredocs(line, statement, self.lexer.escape()) {
             return Ok(Vec::new());
         }
-        let openings = heredoc::openings(joined.text()).map_err(|place| {
-            Diagnostic::error("the name of this heredoc cannot be read").with_label(
-                self.source,
-                joined.span(&place),
-                "",
-            )
-        })?;
+        let openings = match heredoc::openings(joined.text()) {
+            Openings::Found(openings) => openings,
+            Openings::Unsplittable(place) => {
+                self.lost_heredoc = Some(joined.span(&place));
+                Vec::new()
+            }
+            Openings::Unreadable(place) => {
+                let message = "the name of this heredoc cannot be read";
+                let span = joined.span(&place);
+                return Err(Diagnostic::error(message).with_label(self.source, span, ""));
+            }
+        };
         let mut heredocs = Vec::with_capacity(openings.len());
         for (opening, place) in openings {
             let word = joined.word(place);
             let body = self.lexer.take_heredoc(&opening.name, opening.chomp);
             if !body.terminated {
-                let message = format!("heredoc `{}` is not closed", opening.name);
-                let label = format!("no line below is only `{}`", opening.name);
-                return Err(Diagnostic::error(message).with_label(self.source, word.span, label));
+                return Err(self.unclosed(&opening, &word, body.span));
             }
             heredocs.push(Heredoc {
                 name: opening.name,
@@ -231,13 +247,46 @@ impl<'a> Parser<'a> {
         Ok(heredocs)
     }
 
+    fn unclosed(&self, opening: &Opening, word: &Word, body: Span) -> Diagnostic {
+        let name = &opening.name;
+        let error = Diagnostic::error(format!("heredoc `{name}` is not closed")).with_label(
+            self.source,
+            word.span,
+            format!("no line below is only `{name}`"),
+        );
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            return error.with_hint("a shift by a number needs no spaces: `$((1<<3))`");
+        }
+        let nearly = self
+            .source
+            .slice(body)
+            .lines()
+            .find(|line| line.trim() == name);
+        let Some(nearly) = nearly else { return error };
+        let start =
+            body.start + (nearly.as_ptr() as usize - self.source.slice(body).as_ptr() as usize);
+        let hint = if nearly.trim_start_matches('\t') == name {
+            format!("with `<<-{name}` the last line may be indented with tabs")
+        } else {
+            "the last line may have no spaces around the name".to_owned()
+        };
+        error
+            .with_context(
+                self.source,
+                Span::new(start, start + nearly.len()),
+                "this line nearly is",
+            )
+            .with_hint(hint)
+    }
+
     fn finish(self) -> Result<Parsed, Diagnostics> {
         let (directives, mut errors, _) = self.lexer.finish();
         errors.extend(self.errors);
         let more = errors.len().saturating_sub(MAX_ERRORS);
         if more > 0 {
             errors = errors.into_iter().take(MAX_ERRORS).collect();
-            errors.push(Diagnostic::error(format!("and {more} more errors")));
+            let count = if more == 1 { "error" } else { "errors" };
+            errors.push(Diagnostic::error(format!("and {more} more {count}")));
         }
         errors.into_result()?;
         Ok(Parsed {

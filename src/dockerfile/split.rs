@@ -161,3 +161,86 @@ pub(super) fn outside_quotes(
         .map(|word| range.start + word.start..range.start + word.end)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{at_blanks, outside_quotes, statement};
+    use crate::dockerfile::joined::Joined;
+
+    fn line(text: &str) -> Joined {
+        let mut line = Joined::at(0);
+        line.push_str(text, 0);
+        line
+    }
+
+    #[test]
+    fn a_line_is_keyword_flags_and_arguments() {
+        for (text, keyword, flags, args) in [
+            ("RUN a b", "RUN", &[][..], "a b"),
+            ("RUN", "RUN", &[], ""),
+            ("  RUN \t a  ", "RUN", &[], "a"),
+            ("COPY --a --b=c d", "COPY", &["--a", "--b=c"], "d"),
+            ("COPY --a", "COPY", &["--a"], ""),
+            ("COPY a --b", "COPY", &[], "a --b"),
+            ("COPY -a b", "COPY", &[], "-a b"),
+            ("RUN --a -- --b", "RUN", &["--a"], "--b"),
+            ("RUN -- a", "RUN", &[], "a"),
+            ("RUN --", "RUN", &[], ""),
+            ("RUN --- a", "RUN", &["---"], "a"),
+            ("RUN --a=\"b c\" d", "RUN", &["--a=b c"], "d"),
+            ("RUN --a='b c'd e", "RUN", &["--a=b cd"], "e"),
+            ("RUN --a=b\\ c d", "RUN", &["--a=b c"], "d"),
+            ("RUN --a='b\\'c' d", "RUN", &["--a=b'c"], "d"),
+            ("RUN --a=\"b c", "RUN", &["--a=b c"], ""),
+            ("RUN --a=b\\", "RUN", &["--a=b"], ""),
+            ("RUN \"--a\"", "RUN", &[], "\"--a\""),
+            ("ЗАПУСК --é=ü ж", "ЗАПУСК", &["--é=ü"], "ж"),
+        ] {
+            let line = line(text);
+            let statement = statement(&line, line.whole(), '\\');
+            assert_eq!(statement.keyword.text, keyword, "{text}");
+            let found: Vec<_> = statement.flags.iter().map(Joined::text).collect();
+            assert_eq!(found, flags, "{text}");
+            assert_eq!(&text[statement.args], args, "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_split_at_blanks() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a", &["a"]),
+            ("a  b\tc", &["a", "b", "c"]),
+            ("\"a b\"", &["\"a", "b\""]),
+            ("a\u{a0}b", &["a\u{a0}b"]),
+        ] {
+            let line = line(text);
+            let found = at_blanks(&line, line.whole());
+            let found: Vec<_> = found.iter().map(|word| word.text.as_str()).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_split_outside_quotes() {
+        for (text, expected) in [
+            ("", &[][..]),
+            (" a  b ", &["a", "b"]),
+            ("a=\"b c\" d", &["a=\"b c\"", "d"]),
+            ("a='b \\' c", &["a='b \\'", "c"]),
+            ("a=b\\ c d", &["a=b\\ c", "d"]),
+            ("a=\"b\\\" c\" d", &["a=\"b\\\" c\"", "d"]),
+            ("a=\"b c", &["a=\"b c"]),
+            ("\"\"", &["\"\""]),
+            ("a\\", &["a"]),
+            ("a \\", &["a"]),
+            ("a=\"b\\", &["a=\"b"]),
+            ("a=\\\"b c", &["a=\\\"b", "c"]),
+        ] {
+            let line = line(text);
+            let found = outside_quotes(&line, line.whole(), '\\');
+            let found: Vec<_> = found.into_iter().map(|word| &text[word]).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

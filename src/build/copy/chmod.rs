@@ -2,7 +2,8 @@
 
 /// The mode after a list of changes. The text was checked when it was planned.
 pub(super) fn apply(text: &str, mode: u32, is_dir: bool) -> u32 {
-    text.split(',').fold(mode, |mode, clause| apply_clause(clause, mode, is_dir))
+    text.split(',')
+        .fold(mode, |mode, clause| apply_clause(clause, mode, is_dir))
 }
 
 fn apply_clause(clause: &str, mut mode: u32, is_dir: bool) -> u32 {
@@ -10,8 +11,11 @@ fn apply_clause(clause: &str, mut mode: u32, is_dir: bool) -> u32 {
     let (who, mut changes) = clause.split_at(at);
     let everyone = who.is_empty() || who.contains('a');
     let class = |c: char| everyone || who.contains(c);
-    let classes: Vec<u32> =
-        [('u', 6), ('g', 3), ('o', 0)].into_iter().filter(|&(c, _)| class(c)).map(|(_, s)| s).collect();
+    let classes: Vec<u32> = [('u', 6), ('g', 3), ('o', 0)]
+        .into_iter()
+        .filter(|&(c, _)| class(c))
+        .map(|(_, s)| s)
+        .collect();
     while let Some(operator) = changes.chars().next() {
         let rest = &changes[1..];
         let end = rest.find(['+', '-', '=']).unwrap_or(rest.len());
@@ -34,7 +38,8 @@ fn apply_clause(clause: &str, mut mode: u32, is_dir: bool) -> u32 {
             _ => {
                 let mut cleared: u32 = classes.iter().map(|shift| 0o7 << shift).sum();
                 if !is_dir {
-                    cleared |= if class('u') { 0o4000 } else { 0 } | if class('g') { 0o2000 } else { 0 };
+                    cleared |=
+                        if class('u') { 0o4000 } else { 0 } | if class('g') { 0o2000 } else { 0 };
                 }
                 mode = (mode & !cleared) | mask;
             }
@@ -53,7 +58,12 @@ struct Bits {
 }
 
 fn bits_of(perms: &str, mode: u32, is_dir: bool) -> Bits {
-    let mut bits = Bits { each: 0, setuid: 0, setgid: 0, sticky: 0 };
+    let mut bits = Bits {
+        each: 0,
+        setuid: 0,
+        setgid: 0,
+        sticky: 0,
+    };
     for perm in perms.chars() {
         match perm {
             'r' => bits.each |= 4,

@@ -77,7 +77,9 @@ fn arguments(request: &Request<'_>) -> Result<(Vec<Word>, bool), Fault> {
             let message =
                 format!("`{name}` requires at least two arguments, and there is only one");
             let mut error = request.error(message, only.span);
-            error.labels[0].text = "there is no destination after it".to_owned();
+            error.labels[0]
+                .text
+                .push_str("there is no destination after it");
             Err(error.into())
         }
         _ => Ok((words, json)),

@@ -39,7 +39,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Kind, Fault> {
     // A malformed list is an error whatever stands before it.
     let command = command::form(&command_request)?;
     if kind.text.is_empty() {
-        simple::at_least_one(request, &[])?;
+        return Err(simple::no_argument(request));
     }
     match kind.text.to_uppercase().as_str() {
         "NONE" => {
@@ -56,7 +56,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Kind, Fault> {
             request.flags(FLAGS)?;
             let message = format!("unknown type `{}` of `HEALTHCHECK`", kind.text);
             let mut error = request.error(message, kind.span);
-            error.labels[0].text = "it can be `CMD` or `NONE`".to_owned();
+            error.labels[0].text.push_str("it can be `CMD` or `NONE`");
             Err(error.into())
         }
     }

@@ -14,7 +14,7 @@ use crate::dockerfile::split;
 pub(super) fn read(request: &mut Request<'_>) -> Result<Kind, Fault> {
     let args = request.statement.args.clone();
     if args.is_empty() {
-        simple::at_least_one(request, &[])?;
+        return Err(simple::no_argument(request));
     }
     request.flags(&[])?;
     let inner = split::statement(request.line, args.clone(), request.escape);

@@ -19,8 +19,7 @@ pub(super) fn read(request: &Request<'_>) -> Result<Pairs, Fault> {
     };
     request.flags(&[])?;
     let Some(pairs) = pairs else {
-        simple::at_least_one(request, &[])?;
-        unreachable!("no words are fewer than one");
+        return Err(simple::no_argument(request));
     };
     if let Some(blank) = pairs.pairs.iter().find(|pair| pair.key.text.is_empty()) {
         let message = format!("a name in `{}` cannot be empty", request.name());

@@ -58,7 +58,7 @@ pub(super) fn read_shell(request: &Request<'_>) -> Result<Kind, Fault> {
         None => {
             let whole = request.whole();
             if whole.text.is_empty() {
-                at_least_one(request, &[])?;
+                return Err(no_argument(request));
             }
             let quoted: Vec<_> = request
                 .blank_separated()
@@ -75,8 +75,12 @@ pub(super) fn read_shell(request: &Request<'_>) -> Result<Kind, Fault> {
 
 pub(super) fn at_least_one(request: &Request<'_>, words: &[Word]) -> Result<(), Fault> {
     if words.is_empty() {
-        let message = format!("`{}` requires at least one argument", request.name());
-        return Err(request.missing(message).into());
+        return Err(no_argument(request));
     }
     Ok(())
+}
+
+pub(super) fn no_argument(request: &Request<'_>) -> Fault {
+    let message = format!("`{}` requires at least one argument", request.name());
+    request.missing(message).into()
 }

@@ -1,0 +1,34 @@
+//! The engine's own image store.
+
+use crate::engine::{Engine, ImageStore, LoadRequest, Result};
+use crate::image::{Digest, ImageConfig, Layer};
+
+/// Makes the image and names it; gives its ID. An image that is there already is only named.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn to_engine(
+    engine: &dyn Engine,
+    config: ImageConfig,
+    layers: Vec<Layer>,
+    tags: &[String],
+) -> Result<String> {
+    if engine.info().store == ImageStore::GraphDriver {
+        // There the ID is the digest of the config.
+        let text = serde_json::to_vec(&config).expect("an image config is plain data");
+        let id = Digest::sha256(&text);
+        if let Some(image) = engine.image(id.as_str()).await? {
+            for tag in tags {
+                engine.tag(&image.id, tag).await?;
+            }
+            return Ok(image.id);
+        }
+    }
+    let request = LoadRequest {
+        below: layers,
+        new_layer: None,
+        config: Box::new(move |_| config),
+        tags: tags.to_vec(),
+    };
+    engine.load(request).await.map(|loaded| loaded.id)
+}
