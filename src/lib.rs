@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod cache;
+pub mod cli;
 pub mod context;
 pub mod diag;
 pub mod dockerfile;

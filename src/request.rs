@@ -205,6 +205,7 @@ pub enum Destination {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub progress: ProgressMode,
+    /// Whether colours are welcome: drawn on a terminal, passed on from the steps' output.
     pub color: bool,
     /// Whether the image's ID goes to standard output.
     pub print_id: bool,

@@ -109,10 +109,16 @@ fn show(outputs: Vec<Output>, start: Instant, messages: &Receiver<Message>) {
             }
         }
     };
+    let mut next_tick = start + TICK;
     loop {
-        match messages.recv_timeout(TICK) {
+        let now = Instant::now();
+        if now >= next_tick {
+            each(&mut |render| render.tick(start.elapsed()));
+            next_tick = now + TICK;
+        }
+        match messages.recv_timeout(next_tick - now) {
             Ok(Message::Event(at, event)) => each(&mut |render| render.event(at, &event)),
-            Err(RecvTimeoutError::Timeout) => each(&mut |render| render.tick(start.elapsed())),
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Finish) | Err(RecvTimeoutError::Disconnected) => break,
         }
     }

@@ -12,7 +12,7 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,8 +32,9 @@ const BLUE: &str = "34";
 const FAINT: &str = "2";
 
 /// The renderer of `--progress=tty`.
-pub struct Tty {
+pub struct Tty<W> {
     multi: MultiProgress,
+    out: W,
     header: ProgressBar,
     color: bool,
     steps: BTreeMap<StepId, State>,
@@ -58,12 +59,14 @@ struct Part {
     bar: ProgressBar,
 }
 
-impl Tty {
+impl<W: Write + Send> Tty<W> {
     /// Draws on `target`; with `color`, in colours and keeping those of the steps' output.
-    pub fn new(target: ProgressDrawTarget, color: bool) -> Self {
+    /// What stays after the build is written to `out`, which is the same terminal.
+    pub fn new(target: ProgressDrawTarget, out: W, color: bool) -> Self {
         let multi = MultiProgress::with_draw_target(target);
         Self {
             multi,
+            out,
             header: plain_bar(),
             color,
             steps: BTreeMap::new(),
@@ -238,7 +241,7 @@ fn bar(template: &str) -> ProgressBar {
     ProgressBar::no_length().with_style(style)
 }
 
-impl Render for Tty {
+impl<W: Write + Send> Render for Tty<W> {
     fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
         match event {
             Event::Note(note) => self.print(note)?,
@@ -286,13 +289,15 @@ impl Render for Tty {
         self.steps.clear();
         self.multi.remove(&self.header);
         self.multi.clear()?;
-        for line in self.failed.lines() {
-            self.multi.println(line)?;
-        }
+        let mut text = std::mem::take(&mut self.failed);
         if !self.warnings.is_empty() {
-            self.print(&super::repeat_warnings(&self.warnings))?;
+            for line in super::repeat_warnings(&self.warnings).lines() {
+                text += &text::one_line(line);
+                text.push('\n');
+            }
         }
-        Ok(())
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 }
 
@@ -393,11 +398,21 @@ mod tests {
         }
     }
 
-    fn terminal() -> (Screen, Tty) {
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            indicatif::TermLike::write_str(self, str::from_utf8(bytes).unwrap())?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn terminal() -> (Screen, Tty<Screen>) {
         let screen = Screen::default();
         // No rate limit: every drawing is seen.
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-        (screen, Tty::new(target, false))
+        (screen.clone(), Tty::new(target, screen, false))
     }
 
     #[test]
