@@ -23,7 +23,10 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn new(name: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), content: content.into() }
+        Self {
+            name: name.into(),
+            content: content.into(),
+        }
     }
 }
 
@@ -105,16 +108,20 @@ fn hashed(
         match passing.content.next().await {
             Some(chunk) => {
                 let chunk = chunk?;
-                passing.left = passing.left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-                    wrong_size(passing.size, "more")
-                })?;
+                passing.left = passing
+                    .left
+                    .checked_sub(chunk.len() as u64)
+                    .ok_or_else(|| wrong_size(passing.size, "more"))?;
                 passing.hash.update(&chunk);
                 Ok(Some((chunk, Some(passing))))
             }
             None if passing.left > 0 => Err(wrong_size(passing.size, "less")),
             None => {
                 let digest = Digest::from_sha256(&passing.hash.finalize());
-                *passing.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+                *passing
+                    .digest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(digest);
                 let padding = vec![0; padding(passing.size)];
                 Ok(Some((Bytes::from(padding), None)))
             }
@@ -143,7 +150,10 @@ mod tests {
 
     async fn collect(layer: Option<(String, NewLayer)>) -> std::io::Result<Vec<(String, String)>> {
         let body = body(vec![File::new("first", "1")], layer, |digest| {
-            vec![File::new("last", digest.map_or("none".into(), |digest| digest.to_string()))]
+            vec![File::new(
+                "last",
+                digest.map_or("none".into(), |digest| digest.to_string()),
+            )]
         });
         let bytes: Vec<Bytes> = body.try_collect().await?;
         let bytes = bytes.concat();
@@ -164,7 +174,10 @@ mod tests {
         let files = collect(layer(5, &["he", "llo"])).await.unwrap();
         let hello = Digest::sha256(b"hello").to_string();
         let expected = [("first", "1"), ("layer", "hello"), ("last", &hello)];
-        assert_eq!(files, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!(
+            files,
+            expected.map(|(name, text)| (name.to_owned(), text.to_owned()))
+        );
         let files = collect(None).await.unwrap();
         assert_eq!(files[1], ("last".to_owned(), "none".to_owned()));
     }

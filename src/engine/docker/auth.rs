@@ -47,7 +47,9 @@ pub struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("config_dir", &self.config_dir).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("config_dir", &self.config_dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,11 @@ impl Credentials {
     /// `DOCKER_AUTH_CONFIG`.
     pub fn new(docker_config_dir: PathBuf, auth_config: Option<String>) -> Self {
         let auth_config = auth_config.filter(|text| !text.trim().is_empty());
-        Self { config_dir: Some(docker_config_dir), auth_config, helper_path: None }
+        Self {
+            config_dir: Some(docker_config_dir),
+            auth_config,
+            helper_path: None,
+        }
     }
 
     /// The credential for a registry (`None` is Docker Hub), if there is one.
@@ -107,7 +113,9 @@ impl Credentials {
 }
 
 fn helper(config: &Value, servers: &[&str]) -> Option<String> {
-    let own = servers.iter().find_map(|server| config["credHelpers"][server].as_str());
+    let own = servers
+        .iter()
+        .find_map(|server| config["credHelpers"][server].as_str());
     let name = own.or_else(|| config["credsStore"].as_str())?;
     (!name.is_empty()).then(|| name.to_owned())
 }
@@ -125,18 +133,24 @@ async fn ask(name: &str, server: &str, path: Option<&OsStr>) -> Result<Option<Cr
     let failed = |why: &str| EngineError::Local(format!("the credential helper `{program}` {why}"));
     let mut command = Command::new(&program);
     command.arg("get").kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     if let Some(path) = path {
         command.env("PATH", path);
     }
-    let mut child =
-        command.spawn().map_err(|error| failed(&format!("could not be run: {error}")))?;
+    let mut child = command
+        .spawn()
+        .map_err(|error| failed(&format!("could not be run: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not read its input may still answer.
         let _ = stdin.write_all(server.as_bytes()).await;
     }
-    let output =
-        child.wait_with_output().await.map_err(|error| failed(&format!("failed: {error}")))?;
+    let output = child
+        .wait_with_output()
+        .await
+        .map_err(|error| failed(&format!("failed: {error}")))?;
     if !output.status.success() {
         // Helpers say what is wrong on standard output.
         let said = [output.stdout, output.stderr]
@@ -147,7 +161,10 @@ async fn ask(name: &str, server: &str, path: Option<&OsStr>) -> Result<Option<Cr
         if said.contains("credentials not found") {
             return Ok(None);
         }
-        return Err(failed(&format!("failed: {}", said.lines().next().unwrap_or_default())));
+        return Err(failed(&format!(
+            "failed: {}",
+            said.lines().next().unwrap_or_default()
+        )));
     }
     let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
         .map_err(|_| failed("gave an answer that makes no sense"))?;
@@ -156,9 +173,10 @@ async fn ask(name: &str, server: &str, path: Option<&OsStr>) -> Result<Option<Cr
         HelperAnswer { username, secret } if username == "<token>" => {
             Some(Credential::IdentityToken(secret))
         }
-        HelperAnswer { username, secret } => {
-            Some(Credential::Password { username, password: secret })
-        }
+        HelperAnswer { username, secret } => Some(Credential::Password {
+            username,
+            password: secret,
+        }),
     })
 }
 

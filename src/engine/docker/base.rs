@@ -10,9 +10,7 @@ use super::image::{descriptor, diff_ids, platform};
 use super::manifest::{Document, Manifest, rank};
 use super::{DockerEngine, export};
 use crate::engine::{BaseImage, EngineError, Result};
-use crate::image::{
-    Config, Descriptor, Digest, Empty, Healthcheck, ImageConfig, Layer, Platform,
-};
+use crate::image::{Config, Descriptor, Digest, Empty, Healthcheck, ImageConfig, Layer, Platform};
 
 impl DockerEngine {
     pub(super) async fn read_base(&self, name: &str, platform: &Platform) -> Result<BaseImage> {
@@ -24,12 +22,21 @@ impl DockerEngine {
         } else {
             self.restored(&id, found).await?
         };
-        Ok(BaseImage { id, config, layers, repo_digests })
+        Ok(BaseImage {
+            id,
+            config,
+            layers,
+            repo_digests,
+        })
     }
 
     /// The config of an image of a graph driver.
     async fn restored(&self, id: &str, found: ImageInspect) -> Result<(ImageConfig, Vec<Layer>)> {
-        let lines = self.docker.image_history(id).await.map_err(|error| self.error(error))?;
+        let lines = self
+            .docker
+            .image_history(id)
+            .await
+            .map_err(|error| self.error(error))?;
         let lines: Vec<Line> = lines
             .into_iter()
             .rev()
@@ -42,7 +49,12 @@ impl DockerEngine {
             .collect();
         let config = restore(found, &lines);
         let layers = config.rootfs.diff_ids.iter();
-        let layers = layers.map(|id| Layer { diff_id: id.clone(), blob: None }).collect();
+        let layers = layers
+            .map(|id| Layer {
+                diff_id: id.clone(),
+                blob: None,
+            })
+            .collect();
         Ok((config, layers))
     }
 
@@ -64,9 +76,8 @@ impl DockerEngine {
         .ok_or_else(|| EngineError::NotFound {
             message: format!("the image `{name}` is here, but not for {platform}"),
         })?;
-        let config: ImageConfig = serde_json::from_slice(&config).map_err(|error| {
-            EngineError::Unexpected(format!("the config of `{name}`: {error}"))
-        })?;
+        let config: ImageConfig = serde_json::from_slice(&config)
+            .map_err(|error| EngineError::Unexpected(format!("the config of `{name}`: {error}")))?;
         let layers = manifest.layers(&config.rootfs.diff_ids)?;
         Ok((config, layers))
     }
@@ -100,7 +111,10 @@ impl DockerEngine {
                 None => break,
             }
         }
-        Err(EngineError::Unexpected(format!("`{}` is no manifest", wanted.digest)))
+        Err(EngineError::Unexpected(format!(
+            "`{}` is no manifest",
+            wanted.digest
+        )))
     }
 
     async fn export_image(
@@ -140,14 +154,19 @@ impl DockerEngine {
         };
         match peeked {
             Some(Document::Manifest(manifest)) => manifest.layers(&root.diff_ids),
-            _ => self.exported_layers(root.descriptor.digest.as_str(), &root.diff_ids).await,
+            _ => {
+                self.exported_layers(root.descriptor.digest.as_str(), &root.diff_ids)
+                    .await
+            }
         }
     }
 
     async fn exported_layers(&self, id: &str, diff_ids: &[Digest]) -> Result<Vec<Layer>> {
         match self.export_image(id, &self.info.platform).await? {
             Some((manifest, _)) => manifest.layers(diff_ids),
-            None => Err(EngineError::Unexpected(format!("no manifest in the image `{id}`"))),
+            None => Err(EngineError::Unexpected(format!(
+                "no manifest in the image `{id}`"
+            ))),
         }
     }
 }
@@ -158,8 +177,14 @@ fn listed(
     root: &Descriptor,
     wanted: &Platform,
 ) -> Option<Option<Descriptor>> {
-    let manifests = found.manifests.as_ref().filter(|manifests| !manifests.is_empty())?;
-    if manifests.iter().any(|one| one.descriptor.digest.as_deref() == Some(root.digest.as_str())) {
+    let manifests = found
+        .manifests
+        .as_ref()
+        .filter(|manifests| !manifests.is_empty())?;
+    if manifests
+        .iter()
+        .any(|one| one.descriptor.digest.as_deref() == Some(root.digest.as_str()))
+    {
         // Not an index: the image is what it is.
         return None;
     }
@@ -180,15 +205,24 @@ fn listed(
 }
 
 fn is_prefix(diff_ids: &[Digest], known: &[Layer]) -> bool {
-    diff_ids.iter().zip(known).all(|(id, layer)| *id == layer.diff_id)
+    diff_ids
+        .iter()
+        .zip(known)
+        .all(|(id, layer)| *id == layer.diff_id)
 }
 
 /// Layers of a graph driver, which are no more than their diff IDs.
 fn plain(diff_ids: &[Digest], known: &[Layer]) -> Vec<Layer> {
-    let known = known.iter().zip(diff_ids).take_while(|(layer, id)| layer.diff_id == **id);
+    let known = known
+        .iter()
+        .zip(diff_ids)
+        .take_while(|(layer, id)| layer.diff_id == **id);
     let mut layers: Vec<Layer> = known.map(|(layer, _)| layer.clone()).collect();
     let rest = diff_ids.iter().skip(layers.len());
-    layers.extend(rest.map(|id| Layer { diff_id: id.clone(), blob: None }));
+    layers.extend(rest.map(|id| Layer {
+        diff_id: id.clone(),
+        blob: None,
+    }));
     layers
 }
 
@@ -196,11 +230,16 @@ fn plain(diff_ids: &[Digest], known: &[Layer]) -> Vec<Layer> {
 fn restore(found: ImageInspect, lines: &[Line]) -> ImageConfig {
     let diff_ids = diff_ids(&found);
     let platform = platform(&found);
-    let created = found.created.filter(|created| !created.starts_with("0001-"));
+    let created = found
+        .created
+        .filter(|created| !created.starts_with("0001-"));
     let mut history = history::infer(lines, &diff_ids);
     // The history's times are whole seconds; the image's own is exact, and the newest line's.
     if let (Some(last), Some(exact)) = (history.last_mut(), &created)
-        && let Some(whole) = last.created.as_ref().and_then(|whole| whole.strip_suffix('Z'))
+        && let Some(whole) = last
+            .created
+            .as_ref()
+            .and_then(|whole| whole.strip_suffix('Z'))
         && exact.starts_with(whole)
     {
         last.created = Some(exact.clone());
@@ -222,7 +261,11 @@ fn restore(found: ImageInspect, lines: &[Line]) -> ImageConfig {
 
 fn api_config(config: ApiConfig) -> Config {
     let set = |names: Option<Vec<String>>| {
-        names.unwrap_or_default().into_iter().map(|name| (name, Empty {})).collect()
+        names
+            .unwrap_or_default()
+            .into_iter()
+            .map(|name| (name, Empty {}))
+            .collect()
     };
     Config {
         user: config.user.unwrap_or_default(),
@@ -236,7 +279,10 @@ fn api_config(config: ApiConfig) -> Config {
         stop_signal: config.stop_signal.unwrap_or_default(),
         args_escaped: config.args_escaped.unwrap_or_default(),
         on_build: config.on_build.unwrap_or_default(),
-        healthcheck: config.healthcheck.map(healthcheck).filter(|h| *h != Healthcheck::default()),
+        healthcheck: config
+            .healthcheck
+            .map(healthcheck)
+            .filter(|h| *h != Healthcheck::default()),
         shell: config.shell.unwrap_or_default(),
         ..Config::default()
     }

@@ -53,7 +53,10 @@ impl DockerEngine {
         let address = address(endpoint);
         let (version, docker) = tokio::join!(knock(endpoint, &address), async {
             let docker = client(endpoint, &address)?;
-            let info = docker.info().await.map_err(|error| error::from_bollard(&address, error))?;
+            let info = docker
+                .info()
+                .await
+                .map_err(|error| error::from_bollard(&address, error))?;
             Ok::<_, EngineError>((docker, info))
         });
         // The knock's error is the better one: it comes from the socket itself.
@@ -70,7 +73,12 @@ impl DockerEngine {
             None,
         );
         let snapshotter = ["driver-type", "io.containerd.snapshotter.v1"];
-        let store = if info.driver_status.iter().flatten().any(|pair| *pair == snapshotter) {
+        let store = if info
+            .driver_status
+            .iter()
+            .flatten()
+            .any(|pair| *pair == snapshotter)
+        {
             ImageStore::Containerd
         } else {
             ImageStore::GraphDriver
@@ -101,7 +109,10 @@ fn client(endpoint: &Endpoint, address: &str) -> Result<Docker> {
         Endpoint::Tcp { address, tls: None } => {
             Docker::connect_with_http(address, NO_TIMEOUT, API_DEFAULT_VERSION)
         }
-        Endpoint::Tcp { address, tls: Some(folder) } => Docker::connect_with_ssl(
+        Endpoint::Tcp {
+            address,
+            tls: Some(folder),
+        } => Docker::connect_with_ssl(
             address,
             &folder.join("key.pem"),
             &folder.join("cert.pem"),
@@ -139,9 +150,16 @@ fn modifier(
             *request.uri_mut() = uri;
         }
         let headers = request.headers_mut();
-        headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(
+            http::header::USER_AGENT,
+            HeaderValue::from_static(USER_AGENT),
+        );
         if let Some(auth) = headers.get_mut("x-registry-auth") {
-            let text = auth.to_str().unwrap_or_default().replace('+', "-").replace('/', "_");
+            let text = auth
+                .to_str()
+                .unwrap_or_default()
+                .replace('+', "-")
+                .replace('/', "_");
             if let Ok(text) = HeaderValue::from_str(&text) {
                 *auth = text;
                 auth.set_sensitive(true);
@@ -154,7 +172,10 @@ fn modifier(
 const USER_AGENT: &str = concat!("bowline/", env!("CARGO_PKG_VERSION"));
 
 pub(super) fn api(major_version: usize, minor_version: usize) -> ClientVersion {
-    ClientVersion { major_version, minor_version }
+    ClientVersion {
+        major_version,
+        minor_version,
+    }
 }
 
 /// Connects once by hand; gives the API version, when that is said without TLS.
@@ -185,15 +206,24 @@ async fn ping(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Resul
 }
 
 fn version_of_ping(answer: &str) -> Option<String> {
-    answer.lines().take_while(|line| !line.is_empty()).find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("api-version").then(|| value.trim().to_owned())
-    })
+    answer
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("api-version")
+                .then(|| value.trim().to_owned())
+        })
 }
 
 async fn asked_version(docker: &Docker, address: &str) -> Result<String> {
-    let version = docker.version().await.map_err(|error| error::from_bollard(address, error))?;
-    version.api_version.ok_or_else(|| EngineError::Unexpected("it names no API version".into()))
+    let version = docker
+        .version()
+        .await
+        .map_err(|error| error::from_bollard(address, error))?;
+    version
+        .api_version
+        .ok_or_else(|| EngineError::Unexpected("it names no API version".into()))
 }
 
 /// The version both sides speak.
@@ -202,7 +232,9 @@ fn agreed(found: &str, address: &str) -> Result<ClientVersion> {
         Some((major.parse::<usize>().ok()?, minor.parse::<usize>().ok()?))
     });
     let Some(server) = parsed else {
-        return Err(EngineError::Unexpected(format!("`{found}` as its API version")));
+        return Err(EngineError::Unexpected(format!(
+            "`{found}` as its API version"
+        )));
     };
     if server < OLDEST {
         return Err(EngineError::TooOld {
@@ -211,7 +243,10 @@ fn agreed(found: &str, address: &str) -> Result<ClientVersion> {
             needed: OLDEST_TEXT,
         });
     }
-    let ours = (API_DEFAULT_VERSION.major_version, API_DEFAULT_VERSION.minor_version);
+    let ours = (
+        API_DEFAULT_VERSION.major_version,
+        API_DEFAULT_VERSION.minor_version,
+    );
     let (major, minor) = server.min(ours);
     Ok(api(major, minor))
 }
@@ -239,7 +274,10 @@ mod tests {
         assert_eq!(agreed("1.51").unwrap().to_string(), "1.51");
         assert_eq!(agreed("1.999").unwrap(), *API_DEFAULT_VERSION);
         assert_eq!(agreed("2.0").unwrap(), *API_DEFAULT_VERSION);
-        assert!(matches!(agreed("1.40"), Err(EngineError::TooOld { needed: "1.41", .. })));
+        assert!(matches!(
+            agreed("1.40"),
+            Err(EngineError::TooOld { needed: "1.41", .. })
+        ));
         assert!(matches!(agreed("x"), Err(EngineError::Unexpected(_))));
     }
 
@@ -247,7 +285,10 @@ mod tests {
     fn reads_the_version_in_a_ping() {
         let answer = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nServer: Docker\r\n\r\nOK";
         assert_eq!(version_of_ping(answer).as_deref(), Some("1.41"));
-        assert_eq!(version_of_ping("HTTP/1.1 200 OK\r\n\r\nApi-Version: 1\r\n"), None);
+        assert_eq!(
+            version_of_ping("HTTP/1.1 200 OK\r\n\r\nApi-Version: 1\r\n"),
+            None
+        );
     }
 
     #[test]
@@ -268,9 +309,18 @@ mod tests {
     async fn says_why_it_cannot_connect() {
         let missing = Endpoint::Unix("/nonexistent/docker.sock".into());
         let error = DockerEngine::connect(&missing).await.err().unwrap();
-        assert!(matches!(error, EngineError::Unreachable { .. }), "{error:?}");
-        let refused = Endpoint::Tcp { address: "127.0.0.1:1".into(), tls: None };
+        assert!(
+            matches!(error, EngineError::Unreachable { .. }),
+            "{error:?}"
+        );
+        let refused = Endpoint::Tcp {
+            address: "127.0.0.1:1".into(),
+            tls: None,
+        };
         let error = DockerEngine::connect(&refused).await.err().unwrap();
-        assert!(matches!(error, EngineError::Unreachable { .. }), "{error:?}");
+        assert!(
+            matches!(error, EngineError::Unreachable { .. }),
+            "{error:?}"
+        );
     }
 }

@@ -18,22 +18,38 @@ use crate::engine::{
 
 impl DockerEngine {
     pub(super) async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
-        let platform = spec.platform.as_ref().map(ToString::to_string).unwrap_or_default();
-        let options =
-            CreateContainerOptionsBuilder::new().name(&spec.name).platform(&platform).build();
-        let created = self.docker.create_container(Some(options), spec::body(spec)).await;
-        created.map(|created| created.id).map_err(|error| self.error(error))
+        let platform = spec
+            .platform
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .platform(&platform)
+            .build();
+        let created = self
+            .docker
+            .create_container(Some(options), spec::body(spec))
+            .await;
+        created
+            .map(|created| created.id)
+            .map_err(|error| self.error(error))
     }
 
     pub(super) async fn start_container(&self, container: &str) -> Result<()> {
-        let started = self.docker.start_container(container, None::<StartContainerOptions>).await;
+        let started = self
+            .docker
+            .start_container(container, None::<StartContainerOptions>)
+            .await;
         started.map_err(|error| self.error(error))
     }
 
     /// Asked after the start, `not-running` cannot miss the end: it answers at once when the
     /// container has ended already, and nothing here ever starts one twice.
     pub(super) async fn wait_container(&self, container: &str) -> Result<i64> {
-        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let options = WaitContainerOptionsBuilder::new()
+            .condition("not-running")
+            .build();
         let mut answers = Box::pin(self.docker.wait_container(container, Some(options)));
         match answers.next().await {
             // bollard makes an error of a status that is not zero.
@@ -56,24 +72,38 @@ impl DockerEngine {
     }
 
     pub(super) async fn commit_container(&self, container: &str) -> Result<Committed> {
-        let options =
-            CommitContainerOptionsBuilder::new().container(container).pause(false).build();
-        let committed = self.docker.commit_container(options, ContainerConfig::default()).await;
+        let options = CommitContainerOptionsBuilder::new()
+            .container(container)
+            .pause(false)
+            .build();
+        let committed = self
+            .docker
+            .commit_container(options, ContainerConfig::default())
+            .await;
         let id = committed.map_err(|error| self.error(error))?.id;
         let found = self.inspect_image(&id).await?;
-        Ok(Committed { diff_ids: image::diff_ids(&found), id })
+        Ok(Committed {
+            diff_ids: image::diff_ids(&found),
+            id,
+        })
     }
 
     pub(super) async fn inspect_container(&self, name: &str) -> Result<Option<ContainerDetail>> {
         if !is_plain(name) {
             return Ok(None);
         }
-        let found = self.docker.inspect_container(name, None::<InspectContainerOptions>).await;
+        let found = self
+            .docker
+            .inspect_container(name, None::<InspectContainerOptions>)
+            .await;
         Ok(if_there(found.map_err(|error| self.error(error)))?.map(detail))
     }
 
     pub(super) async fn remove_container(&self, container: &str) -> Result<()> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
         match self.docker.remove_container(container, Some(options)).await {
             Ok(()) => Ok(()),
             Err(error) => match self.error(error) {
@@ -98,14 +128,24 @@ impl DockerEngine {
             })
             .collect();
         let filters = HashMap::from([("label", labels)]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|error| self.error(error))?;
         let summary = |container: bollard::models::ContainerSummary| ContainerSummary {
             id: container.id.unwrap_or_default(),
-            names: container.names.unwrap_or_default().into_iter().map(|name| bare(&name)).collect(),
+            names: container
+                .names
+                .unwrap_or_default()
+                .into_iter()
+                .map(|name| bare(&name))
+                .collect(),
             labels: container.labels.unwrap_or_default().into_iter().collect(),
-            running: container.state.is_some_and(|state| state.to_string() == "running"),
+            running: container
+                .state
+                .is_some_and(|state| state.to_string() == "running"),
         };
         Ok(listed.into_iter().map(summary).collect())
     }
@@ -124,8 +164,14 @@ fn detail(found: ContainerInspectResponse) -> ContainerDetail {
         name: bare(&found.name.unwrap_or_default()),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         running: state.running.unwrap_or_default(),
-        status: state.status.map(|status| status.to_string()).unwrap_or_default(),
-        network_mode: found.host_config.and_then(|host| host.network_mode).unwrap_or_default(),
+        status: state
+            .status
+            .map(|status| status.to_string())
+            .unwrap_or_default(),
+        network_mode: found
+            .host_config
+            .and_then(|host| host.network_mode)
+            .unwrap_or_default(),
         hostname: config.hostname.unwrap_or_default(),
         ip_addresses: found.network_settings.map(addresses).unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),

@@ -71,7 +71,10 @@ fn parse_host(host: &str, tls: Option<PathBuf>) -> Result<Endpoint> {
                     "`{host}` has a path: bowline speaks to engines at the root of a host only"
                 )));
             }
-            Ok(Endpoint::Tcp { address: with_port(authority, tls.is_some()), tls })
+            Ok(Endpoint::Tcp {
+                address: with_port(authority, tls.is_some()),
+                tls,
+            })
         }
         "ssh" => Err(local(format!(
             "`{host}`: bowline cannot use ssh itself; forward the socket \
@@ -154,7 +157,9 @@ fn of_context(
     let meta: ContextMeta = serde_json::from_slice(&text)
         .map_err(|error| local(format!("`{}` is not valid: {error}", path.display())))?;
     let Some(endpoint) = meta.endpoints.get("docker") else {
-        return Err(local(format!("the Docker context `{name}` has no `docker` endpoint")));
+        return Err(local(format!(
+            "the Docker context `{name}` has no `docker` endpoint"
+        )));
     };
     if endpoint.skip_tls_verify {
         return Err(local(format!(
@@ -188,7 +193,10 @@ mod tests {
     }
 
     fn tcp(address: &str, tls: Option<&str>) -> Endpoint {
-        Endpoint::Tcp { address: address.into(), tls: tls.map(PathBuf::from) }
+        Endpoint::Tcp {
+            address: address.into(),
+            tls: tls.map(PathBuf::from),
+        }
     }
 
     fn write_context(dir: &Path, name: &str, meta: &str, ca: bool) -> PathBuf {
@@ -209,10 +217,18 @@ mod tests {
         for (host, tls, expected) in [
             ("", None, unix("/var/run/docker.sock")),
             ("unix://", None, unix("/var/run/docker.sock")),
-            ("unix:///run/user/1000/docker.sock", None, unix("/run/user/1000/docker.sock")),
+            (
+                "unix:///run/user/1000/docker.sock",
+                None,
+                unix("/run/user/1000/docker.sock"),
+            ),
             ("tcp://host:1234", None, tcp("host:1234", None)),
             ("tcp://host", None, tcp("host:2375", None)),
-            ("tcp://host", Some("/certs"), tcp("host:2376", Some("/certs"))),
+            (
+                "tcp://host",
+                Some("/certs"),
+                tcp("host:2376", Some("/certs")),
+            ),
             ("tcp://host:1/", None, tcp("host:1", None)),
             ("tcp://:1", None, tcp("localhost:1", None)),
             ("tcp://", None, tcp("localhost:2375", None)),
@@ -220,11 +236,24 @@ mod tests {
             ("tcp://[::1]:99", None, tcp("[::1]:99", None)),
             ("host:1", None, tcp("host:1", None)),
             ("http://host:1", Some("/certs"), tcp("host:1", None)),
-            ("https://host:1", Some("/certs"), tcp("host:1", Some("/certs"))),
+            (
+                "https://host:1",
+                Some("/certs"),
+                tcp("host:1", Some("/certs")),
+            ),
         ] {
-            assert_eq!(parse_host(host, tls.map(PathBuf::from)).unwrap(), expected, "{host}");
+            assert_eq!(
+                parse_host(host, tls.map(PathBuf::from)).unwrap(),
+                expected,
+                "{host}"
+            );
         }
-        for host in ["ssh://me@host", "npipe:////./pipe/x", "fd://", "tcp://host:1/path"] {
+        for host in [
+            "ssh://me@host",
+            "npipe:////./pipe/x",
+            "fd://",
+            "tcp://host:1/path",
+        ] {
             assert!(parse_host(host, None).is_err(), "{host}");
         }
         let ssh = parse_host("ssh://me@host", None).unwrap_err().to_string();
@@ -247,7 +276,9 @@ mod tests {
         type Row<'a> = (Option<&'a str>, Option<&'a str>, &'a [(&'a str, &'a str)]);
         let resolve = |(host, context, vars): Row<'_>| {
             let env = |name: &str| {
-                vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+                vars.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
             };
             resolve_endpoint(host, context, &env, dir)
         };

@@ -12,9 +12,10 @@ use crate::engine::EngineError;
 /// The kind of a failed call.
 pub(super) fn from_bollard(endpoint: &str, error: Error) -> EngineError {
     match error {
-        Error::DockerResponseServerError { status_code, message } => {
-            from_answer(status_code, message.trim())
-        }
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => from_answer(status_code, message.trim()),
         Error::DockerStreamError { error } => from_answer(500, error.trim()),
         Error::SocketNotFoundError(path) => EngineError::Unreachable {
             endpoint: endpoint.to_owned(),
@@ -27,12 +28,12 @@ pub(super) fn from_bollard(endpoint: &str, error: Error) -> EngineError {
             path.display()
         )),
         Error::RequestTimeoutError => broken(endpoint, "no answer came in time"),
-        Error::JsonDataError { .. } | Error::JsonSerdeError { .. } | Error::URLEncodedError { .. } => {
-            EngineError::Unexpected(error.to_string())
-        }
-        Error::HyperLegacyError { .. } | Error::HyperResponseError { .. } | Error::IOError { .. } => {
-            from_transport(endpoint, &error)
-        }
+        Error::JsonDataError { .. }
+        | Error::JsonSerdeError { .. }
+        | Error::URLEncodedError { .. } => EngineError::Unexpected(error.to_string()),
+        Error::HyperLegacyError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::IOError { .. } => from_transport(endpoint, &error),
         other => EngineError::Unexpected(other.to_string()),
     }
 }
@@ -60,13 +61,18 @@ pub(super) fn from_connect(endpoint: &str, error: &std::io::Error) -> EngineErro
     let endpoint = endpoint.to_owned();
     match error.kind() {
         ErrorKind::PermissionDenied => EngineError::PermissionDenied { endpoint },
-        ErrorKind::NotFound => {
-            EngineError::Unreachable { endpoint, reason: "there is no such socket".into() }
-        }
-        ErrorKind::ConnectionRefused => {
-            EngineError::Unreachable { endpoint, reason: "nobody listens there".into() }
-        }
-        _ => EngineError::Unreachable { endpoint, reason: error.to_string() },
+        ErrorKind::NotFound => EngineError::Unreachable {
+            endpoint,
+            reason: "there is no such socket".into(),
+        },
+        ErrorKind::ConnectionRefused => EngineError::Unreachable {
+            endpoint,
+            reason: "nobody listens there".into(),
+        },
+        _ => EngineError::Unreachable {
+            endpoint,
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -76,7 +82,9 @@ fn from_transport(endpoint: &str, error: &Error) -> EngineError {
     while let Some(current) = cause {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             match io.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::PermissionDenied => {
+                ErrorKind::NotFound
+                | ErrorKind::ConnectionRefused
+                | ErrorKind::PermissionDenied => {
                     return from_connect(endpoint, io);
                 }
                 _ => {}
@@ -89,7 +97,10 @@ fn from_transport(endpoint: &str, error: &Error) -> EngineError {
 }
 
 fn broken(endpoint: &str, reason: &str) -> EngineError {
-    EngineError::Broken { endpoint: endpoint.to_owned(), reason: reason.to_owned() }
+    EngineError::Broken {
+        endpoint: endpoint.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 fn is_no_space(message: &str) -> bool {
@@ -121,14 +132,26 @@ mod tests {
         ] {
             assert_eq!(kind(status, message), expected, "{status} {message}");
         }
-        assert_eq!(from_answer(404, "").to_string(), "the engine answered with status 404");
+        assert_eq!(
+            from_answer(404, "").to_string(),
+            "the engine answered with status 404"
+        );
     }
 
     #[test]
     fn connection_errors_are_told_apart() {
         let of = |kind: ErrorKind| from_connect("unix:///x", &kind.into());
-        assert!(matches!(of(ErrorKind::NotFound), EngineError::Unreachable { .. }));
-        assert!(matches!(of(ErrorKind::ConnectionRefused), EngineError::Unreachable { .. }));
-        assert!(matches!(of(ErrorKind::PermissionDenied), EngineError::PermissionDenied { .. }));
+        assert!(matches!(
+            of(ErrorKind::NotFound),
+            EngineError::Unreachable { .. }
+        ));
+        assert!(matches!(
+            of(ErrorKind::ConnectionRefused),
+            EngineError::Unreachable { .. }
+        ));
+        assert!(matches!(
+            of(ErrorKind::PermissionDenied),
+            EngineError::PermissionDenied { .. }
+        ));
     }
 }

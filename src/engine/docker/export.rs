@@ -97,7 +97,9 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(blob.len() as u64);
             let name = format!("blobs/sha256/{}", Digest::sha256(blob.as_bytes()).hex());
-            builder.append_data(&mut header, name, blob.as_bytes()).unwrap();
+            builder
+                .append_data(&mut header, name, blob.as_bytes())
+                .unwrap();
         }
         let tar = builder.into_inner().unwrap();
         stream::iter([Ok(Bytes::from(tar))])
@@ -121,10 +123,22 @@ mod tests {
         for order in [[config, &manifest, &index], [&index, &manifest, config]] {
             let found = read(export(&order), &digest(&index), &amd64).await.unwrap();
             assert_eq!(found.unwrap().1, config);
-            let found = read(export(&order), &digest(&manifest), &arm64).await.unwrap();
+            let found = read(export(&order), &digest(&manifest), &arm64)
+                .await
+                .unwrap();
             assert_eq!(found.unwrap().1, config);
-            assert!(read(export(&order), &digest(&index), &arm64).await.unwrap().is_none());
+            assert!(
+                read(export(&order), &digest(&index), &arm64)
+                    .await
+                    .unwrap()
+                    .is_none()
+            );
         }
-        assert!(read(export(&[config]), &digest(&index), &amd64).await.unwrap().is_none());
+        assert!(
+            read(export(&[config]), &digest(&index), &amd64)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -16,7 +16,10 @@ impl DockerEngine {
     /// request has no text.
     pub(super) async fn stat_path(&self, container: &str, path: &str) -> Result<Option<PathStat>> {
         let options = ContainerArchiveInfoOptionsBuilder::new().path(path).build();
-        let found = self.docker.get_container_archive_info(container, Some(options)).await;
+        let found = self
+            .docker
+            .get_container_archive_info(container, Some(options))
+            .await;
         let found = if_there(found.map_err(|error| self.error(error)))?;
         Ok(found.map(|found| PathStat {
             name: found.name,
@@ -27,10 +30,19 @@ impl DockerEngine {
     }
 
     pub(super) async fn read_path(&self, container: &str, path: &str) -> Result<TarStream> {
-        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
-        let mut chunks = Box::pin(self.docker.download_from_container(container, Some(options)));
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(path)
+            .build();
+        let mut chunks = Box::pin(
+            self.docker
+                .download_from_container(container, Some(options)),
+        );
         // The first chunk tells whether there will be any.
-        let first = chunks.next().await.transpose().map_err(|error| self.error(error))?;
+        let first = chunks
+            .next()
+            .await
+            .transpose()
+            .map_err(|error| self.error(error))?;
         let first = stream::iter(first.map(Ok::<Bytes, std::io::Error>));
         let rest = chunks.map_err(std::io::Error::other);
         Ok(Box::pin(StreamReader::new(first.chain(rest))))
@@ -39,7 +51,10 @@ impl DockerEngine {
     pub(super) async fn write_path(&self, container: &str, path: &str, tar: Bytes) -> Result<()> {
         let options = UploadToContainerOptionsBuilder::new().path(path).build();
         let body = bollard::body_full(tar);
-        let written = self.docker.upload_to_container(container, Some(options), body).await;
+        let written = self
+            .docker
+            .upload_to_container(container, Some(options), body)
+            .await;
         written.map_err(|error| self.error(error))
     }
 }
@@ -72,7 +87,11 @@ fn unix_mode(go: u32) -> u32 {
         0o100_000
     };
     let bits = [(SETUID, 0o4000), (SETGID, 0o2000), (STICKY, 0o1000)];
-    let special = bits.iter().filter(|(go, _)| has(*go)).map(|(_, unix)| unix).sum::<u32>();
+    let special = bits
+        .iter()
+        .filter(|(go, _)| has(*go))
+        .map(|(_, unix)| unix)
+        .sum::<u32>();
     kind | special | (go & 0o777)
 }
 

@@ -55,7 +55,9 @@ fn choose(lines: &[Line], layers: &[Digest]) -> Vec<bool> {
     for (i, line) in lines.iter().enumerate() {
         for k in 0..=columns.min(i + 1) {
             let empty = best[i][k];
-            let made = k.checked_sub(1).map(|k| best[i][k] + likelihood(line, &layers[k]));
+            let made = k
+                .checked_sub(1)
+                .map(|k| best[i][k] + likelihood(line, &layers[k]));
             best[i + 1][k] = empty.max(made.unwrap_or(IMPOSSIBLE));
         }
     }
@@ -82,7 +84,9 @@ fn likelihood(line: &Line, layer: &Digest) -> i64 {
 }
 
 fn by_instruction(created_by: &str, comment: &str) -> i64 {
-    let legacy = created_by.strip_prefix("/bin/sh -c #(nop)").map(str::trim_start);
+    let legacy = created_by
+        .strip_prefix("/bin/sh -c #(nop)")
+        .map(str::trim_start);
     let text = legacy.unwrap_or(created_by);
     let text = text.strip_prefix("/bin/sh -c ").map_or(text, |_| "RUN");
     let word = text.split_whitespace().next().unwrap_or_default();
@@ -93,8 +97,8 @@ fn by_instruction(created_by: &str, comment: &str) -> i64 {
         ("WORKDIR", false) => 70,
         ("WORKDIR", true) => 40,
         (
-            "ARG" | "CMD" | "ENTRYPOINT" | "ENV" | "EXPOSE" | "HEALTHCHECK" | "LABEL" | "MAINTAINER"
-            | "ONBUILD" | "SHELL" | "STOPSIGNAL" | "USER" | "VOLUME",
+            "ARG" | "CMD" | "ENTRYPOINT" | "ENV" | "EXPOSE" | "HEALTHCHECK" | "LABEL"
+            | "MAINTAINER" | "ONBUILD" | "SHELL" | "STOPSIGNAL" | "USER" | "VOLUME",
             _,
         ) => 1,
         (_, true) => 2,
@@ -109,7 +113,11 @@ mod tests {
     use super::*;
 
     fn line(created_by: &str, size: i64) -> Line {
-        Line { created_by: created_by.into(), size, ..Line::default() }
+        Line {
+            created_by: created_by.into(),
+            size,
+            ..Line::default()
+        }
     }
 
     fn digest(n: usize) -> Digest {
@@ -118,9 +126,16 @@ mod tests {
 
     /// Each line with its size; `+` marks those that made a layer.
     fn check(lines: &[(&str, i64, char)]) {
-        let layers: Vec<Digest> =
-            lines.iter().enumerate().filter(|(_, l)| l.2 == '+').map(|(n, _)| digest(n)).collect();
-        let input: Vec<Line> = lines.iter().map(|(text, size, _)| line(text, *size)).collect();
+        let layers: Vec<Digest> = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, l)| l.2 == '+')
+            .map(|(n, _)| digest(n))
+            .collect();
+        let input: Vec<Line> = lines
+            .iter()
+            .map(|(text, size, _)| line(text, *size))
+            .collect();
         let made: Vec<char> = infer(&input, &layers)
             .iter()
             .map(|line| if line.empty_layer { '-' } else { '+' })
@@ -137,10 +152,18 @@ mod tests {
             ("/bin/sh -c #(nop)  CMD [\"sh\"]", 0, '-'),
         ]);
         check(&[
-            ("# debian.sh --arch 'amd64' out/ 'bookworm'", 74_000_000, '+'),
+            (
+                "# debian.sh --arch 'amd64' out/ 'bookworm'",
+                74_000_000,
+                '+',
+            ),
             ("LABEL maintainer=NGINX", 0, '-'),
             ("ENV NGINX_VERSION=1.27.0", 0, '-'),
-            ("RUN /bin/sh -c set -x && groupadd # buildkit", 113_000_000, '+'),
+            (
+                "RUN /bin/sh -c set -x && groupadd # buildkit",
+                113_000_000,
+                '+',
+            ),
             ("COPY docker-entrypoint.sh / # buildkit", 1620, '+'),
             ("ENTRYPOINT [\"/docker-entrypoint.sh\"]", 0, '-'),
             ("EXPOSE map[80/tcp:{}]", 0, '-'),
@@ -162,7 +185,12 @@ mod tests {
     #[test]
     fn an_empty_layer_has_no_size() {
         let layers = [digest(1), Digest::new(EMPTY_LAYER_DIFF_ID)];
-        let lines = [line("COPY a /", 0), line("ADD b /", 5), line("ENV x=y", 0), line("USER u", 0)];
+        let lines = [
+            line("COPY a /", 0),
+            line("ADD b /", 5),
+            line("ENV x=y", 0),
+            line("USER u", 0),
+        ];
         let made = infer(&lines, &layers);
         // Neither line after ADD looks like a layer, but one of them must have made it.
         assert!(!made[1].empty_layer);

@@ -37,14 +37,26 @@ impl DockerEngine {
 
     pub(super) async fn inspect_image(&self, name: &str) -> Result<ImageInspect> {
         if !is_name(name) {
-            return Err(EngineError::NotFound { message: format!("no such image: {name}") });
+            return Err(EngineError::NotFound {
+                message: format!("no such image: {name}"),
+            });
         }
-        let found = self.docker.inspect_image(name).await.map_err(|error| self.error(error))?;
+        let found = self
+            .docker
+            .inspect_image(name)
+            .await
+            .map_err(|error| self.error(error))?;
         if self.is_containerd()
             && let Some(id) = &found.id
             && let Some(root) = found.descriptor.as_ref().and_then(descriptor)
         {
-            self.remember(id, Root { descriptor: root, diff_ids: diff_ids(&found) });
+            self.remember(
+                id,
+                Root {
+                    descriptor: root,
+                    diff_ids: diff_ids(&found),
+                },
+            );
         }
         Ok(found)
     }
@@ -52,8 +64,11 @@ impl DockerEngine {
     pub(super) async fn list_images(&self, repository: &str) -> Result<Vec<ImageSummary>> {
         let filters = HashMap::from([("reference", vec![repository])]);
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();
-        let listed =
-            self.docker.list_images(Some(options)).await.map_err(|error| self.error(error))?;
+        let listed = self
+            .docker
+            .list_images(Some(options))
+            .await
+            .map_err(|error| self.error(error))?;
         let summary = |image: bollard::models::ImageSummary| ImageSummary {
             id: image.id,
             diff_ids: Vec::new(),
@@ -73,7 +88,10 @@ impl DockerEngine {
             .repo(&reference.name())
             .tag(reference.tag.as_deref().unwrap_or_default())
             .build();
-        self.docker.tag_image(image, Some(options)).await.map_err(|error| self.error(error))
+        self.docker
+            .tag_image(image, Some(options))
+            .await
+            .map_err(|error| self.error(error))
     }
 
     pub(super) async fn drop_image(&self, name: &str, force: bool) -> Result<()> {
@@ -81,7 +99,10 @@ impl DockerEngine {
             return Ok(());
         }
         // An untagged parent may be a step that somebody still wants: it is not removed along.
-        let options = RemoveImageOptionsBuilder::new().force(force).noprune(true).build();
+        let options = RemoveImageOptionsBuilder::new()
+            .force(force)
+            .noprune(true)
+            .build();
         let removed = self.docker.remove_image(name, Some(options), None).await;
         if_there(removed.map_err(|error| self.error(error)))?;
         Ok(())
@@ -102,8 +123,15 @@ pub(super) fn platform(found: &ImageInspect) -> Platform {
 }
 
 fn labels(found: &ImageInspect) -> std::collections::BTreeMap<String, String> {
-    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    labels.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+    let labels = found
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.as_ref());
+    labels
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 pub(super) fn descriptor(found: &OciDescriptor) -> Option<Descriptor> {
@@ -117,9 +145,11 @@ pub(super) fn descriptor(found: &OciDescriptor) -> Option<Descriptor> {
 /// Whether this can be an image's name or ID, and may stand in a request's path.
 fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b);
-    !name.is_empty() && name.bytes().all(allowed) && name.split('/').all(|part| {
-        part.starts_with(|c: char| c.is_ascii_alphanumeric())
-    })
+    !name.is_empty()
+        && name.bytes().all(allowed)
+        && name
+            .split('/')
+            .all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -128,7 +158,13 @@ mod tests {
 
     #[test]
     fn names_go_into_paths() {
-        for name in ["busybox", "a/b:c", "localhost:5000/a", "sha256:12", "a@sha256:12"] {
+        for name in [
+            "busybox",
+            "a/b:c",
+            "localhost:5000/a",
+            "sha256:12",
+            "a@sha256:12",
+        ] {
             assert!(is_name(name), "{name}");
         }
         for name in ["", "../x", "a/../b", "a?b", "a b", "a//b", "a#b", "%2e"] {

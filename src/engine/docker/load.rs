@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
 use serde_json::json;
 
 use super::archive::{self, File};
@@ -33,23 +33,36 @@ struct Made {
 
 impl DockerEngine {
     pub(super) async fn load_image(&self, request: LoadRequest) -> Result<Loaded> {
-        let LoadRequest { below, new_layer, config, tags } = request;
+        let LoadRequest {
+            below,
+            new_layer,
+            config,
+            tags,
+        } = request;
         let size = new_layer.as_ref().map(|layer| layer.size);
         let made = Arc::new(Mutex::new(None));
         let result = Arc::clone(&made);
-        let keep = move |it: Made| *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(it);
+        let keep =
+            move |it: Made| *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(it);
         let named = !tags.is_empty();
         let body = if self.is_containerd() {
-            let names = tags.iter().map(|tag| canonical(tag)).collect::<Result<Vec<_>>>()?;
+            let names = tags
+                .iter()
+                .map(|tag| canonical(tag))
+                .collect::<Result<Vec<_>>>()?;
             // containerd resumes an upload of the same name: no two loads may share one. It
             // stores every file under the digest of its content, whatever it is called.
             let layer = new_layer.map(|layer| (format!("blobs/{}", nonce()), layer));
-            archive::body(vec![File::new("oci-layout", OCI_LAYOUT)], layer, move |digest| {
-                let layers = with_new(below, digest, size);
-                let (made, files) = oci_layout(layers, config, &names);
-                keep(made);
-                files
-            })
+            archive::body(
+                vec![File::new("oci-layout", OCI_LAYOUT)],
+                layer,
+                move |digest| {
+                    let layers = with_new(below, digest, size);
+                    let (made, files) = oci_layout(layers, config, &names);
+                    keep(made);
+                    files
+                },
+            )
         } else {
             let layer = new_layer.map(|layer| (NEW_LAYER.to_owned(), layer));
             archive::body(Vec::new(), layer, move |digest| {
@@ -63,12 +76,24 @@ impl DockerEngine {
         let Some(Made { loaded, root }) =
             made.lock().unwrap_or_else(PoisonError::into_inner).take()
         else {
-            return Err(EngineError::Unexpected("it took an image before it was sent".into()));
+            return Err(EngineError::Unexpected(
+                "it took an image before it was sent".into(),
+            ));
         };
         self.check(&loaded, &said, named).await?;
         if let Some(descriptor) = root {
-            let diff_ids = loaded.layers.iter().map(|layer| layer.diff_id.clone()).collect();
-            self.remember(&loaded.id, image::Root { descriptor, diff_ids });
+            let diff_ids = loaded
+                .layers
+                .iter()
+                .map(|layer| layer.diff_id.clone())
+                .collect();
+            self.remember(
+                &loaded.id,
+                image::Root {
+                    descriptor,
+                    diff_ids,
+                },
+            );
         }
         Ok(loaded)
     }
@@ -85,15 +110,21 @@ impl DockerEngine {
             *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         });
         let options = ImportImageOptionsBuilder::new().quiet(true).build();
-        let lines: std::result::Result<Vec<_>, _> =
-            self.docker.import_image_stream(options, body, None).try_collect().await;
+        let lines: std::result::Result<Vec<_>, _> = self
+            .docker
+            .import_image_stream(options, body, None)
+            .try_collect()
+            .await;
         if let Some(reason) = ours.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(EngineError::Local(reason));
         }
         let lines = lines.map_err(|error| self.error(error))?;
         let said: Vec<String> = lines.into_iter().filter_map(|line| line.stream).collect();
         // The containerd store calls this a success.
-        match said.iter().find(|line| line.starts_with("Error unpacking image")) {
+        match said
+            .iter()
+            .find(|line| line.starts_with("Error unpacking image"))
+        {
             Some(failed) => Err(error::from_answer(500, failed.trim())),
             None => Ok(said),
         }
@@ -106,7 +137,9 @@ impl DockerEngine {
             .filter_map(|line| line.trim().strip_prefix("Loaded image ID: "))
             .collect();
         let right = match ids.as_slice() {
-            [] if !named || !self.is_containerd() => self.image_summary(&loaded.id).await?.is_some(),
+            [] if !named || !self.is_containerd() => {
+                self.image_summary(&loaded.id).await?.is_some()
+            }
             [] => said.iter().any(|line| line.starts_with("Loaded image")),
             ids => ids.contains(&loaded.id.as_str()),
         };
@@ -155,8 +188,10 @@ fn docker_archive(
     let id = Digest::sha256(&config);
     let config_name = format!("{}.json", id.hex());
     // Files that are not in the archive: the engine does not look, since it has those layers.
-    let mut tars: Vec<String> =
-        layers.iter().map(|layer| format!("{}.tar", layer.diff_id.hex())).collect();
+    let mut tars: Vec<String> = layers
+        .iter()
+        .map(|layer| format!("{}.tar", layer.diff_id.hex()))
+        .collect();
     if has_new && let Some(last) = tars.last_mut() {
         *last = NEW_LAYER.into();
     }
@@ -165,14 +200,26 @@ fn docker_archive(
         File::new(config_name, config),
         File::new("manifest.json", manifest.to_string()),
     ];
-    (Made { loaded: Loaded { id: id.to_string(), layers }, root: None }, files)
+    (
+        Made {
+            loaded: Loaded {
+                id: id.to_string(),
+                layers,
+            },
+            root: None,
+        },
+        files,
+    )
 }
 
 fn oci_layout(layers: Vec<Layer>, config: MakeConfig, names: &[Reference]) -> (Made, Vec<File>) {
     let (config, config_bytes) = config_json(config, &layers);
     let (config_blob, config_file) = blob(media_type::OCI_CONFIG, config_bytes);
     let blobs = layers.iter().map(|layer| match &layer.blob {
-        Some(blob) => Descriptor { media_type: oci_layer_type(&blob.media_type), ..blob.clone() },
+        Some(blob) => Descriptor {
+            media_type: oci_layer_type(&blob.media_type),
+            ..blob.clone()
+        },
         // A layer of unknown blob: if it was stored uncompressed, this is it, but for the size.
         None => Descriptor {
             media_type: media_type::OCI_LAYER.into(),
@@ -209,7 +256,13 @@ fn oci_layout(layers: Vec<Layer>, config: MakeConfig, names: &[Reference]) -> (M
     let index = serde_json::to_vec(&Index::new(entries)).unwrap_or_default();
     let files = vec![config_file, manifest_file, File::new("index.json", index)];
     let id = manifest.digest.to_string();
-    (Made { loaded: Loaded { id, layers }, root: Some(manifest) }, files)
+    (
+        Made {
+            loaded: Loaded { id, layers },
+            root: Some(manifest),
+        },
+        files,
+    )
 }
 
 fn canonical(tag: &str) -> Result<Reference> {

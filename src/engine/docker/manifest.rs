@@ -72,7 +72,12 @@ impl Document {
 impl Manifest {
     pub(super) fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         let media_type = media_type::OCI_MANIFEST.into();
-        Self { schema_version: 2, media_type, config, layers }
+        Self {
+            schema_version: 2,
+            media_type,
+            config,
+            layers,
+        }
     }
 
     /// The layers with their diff IDs.
@@ -85,13 +90,22 @@ impl Manifest {
             )));
         }
         let both = diff_ids.iter().zip(&self.layers);
-        Ok(both.map(|(id, blob)| Layer { diff_id: id.clone(), blob: Some(blob.clone()) }).collect())
+        Ok(both
+            .map(|(id, blob)| Layer {
+                diff_id: id.clone(),
+                blob: Some(blob.clone()),
+            })
+            .collect())
     }
 }
 
 impl Index {
     pub(super) fn new(manifests: Vec<IndexEntry>) -> Self {
-        Self { schema_version: 2, media_type: media_type::OCI_INDEX.into(), manifests }
+        Self {
+            schema_version: 2,
+            media_type: media_type::OCI_INDEX.into(),
+            manifests,
+        }
     }
 
     /// The entry for a platform, as containerd would choose.
@@ -101,7 +115,9 @@ impl Index {
             let platform = entry.platform.as_ref().filter(|_| !attestation)?.platform();
             Some((rank(&platform, wanted)?, entry))
         });
-        let best = platforms.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
+        let best = platforms
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, entry)| entry);
         best.or_else(|| match self.manifests.as_slice() {
             [only] if only.platform.is_none() => Some(only),
             _ => None,
@@ -116,7 +132,12 @@ pub(super) fn rank(platform: &Platform, wanted: &Platform) -> Option<u32> {
         return None;
     }
     let number = |variant: &Option<String>| -> Option<u32> {
-        variant.as_deref().unwrap_or("v0").strip_prefix('v')?.parse().ok()
+        variant
+            .as_deref()
+            .unwrap_or("v0")
+            .strip_prefix('v')?
+            .parse()
+            .ok()
     };
     if platform.variant == wanted.variant {
         return Some(0);
@@ -170,7 +191,9 @@ mod tests {
     #[test]
     fn chooses_the_platform() {
         let mut attestation = entry("attestation", Some(("unknown", "unknown", None)));
-        attestation.annotations.insert("vnd.docker.reference.type".into(), "x".into());
+        attestation
+            .annotations
+            .insert("vnd.docker.reference.type".into(), "x".into());
         let index = Index::new(vec![
             attestation,
             entry("amd64", Some(("linux", "amd64", None))),
@@ -187,17 +210,25 @@ mod tests {
             (Platform::new("linux", "s390x", None), None),
             (Platform::new("windows", "amd64", None), None),
         ] {
-            let chosen = index.choose(&wanted).map(|entry| entry.descriptor.digest.as_str());
+            let chosen = index
+                .choose(&wanted)
+                .map(|entry| entry.descriptor.digest.as_str());
             assert_eq!(chosen, expected, "{wanted}");
         }
         let only = Index::new(vec![entry("only", None)]);
-        assert!(only.choose(&Platform::new("linux", "s390x", None)).is_some());
+        assert!(
+            only.choose(&Platform::new("linux", "s390x", None))
+                .is_some()
+        );
     }
 
     #[test]
     fn tells_manifests_from_indexes() {
         let manifest = br#"{"schemaVersion":2,"config":{"mediaType":"c","digest":"sha256:1","size":1},"layers":[]}"#;
-        assert!(matches!(Document::parse(manifest), Some(Document::Manifest(_))));
+        assert!(matches!(
+            Document::parse(manifest),
+            Some(Document::Manifest(_))
+        ));
         let index = br#"{"schemaVersion":2,"manifests":[{"mediaType":"m","digest":"sha256:1","size":1,"platform":{"os":"linux","architecture":"amd64"}}]}"#;
         assert!(matches!(Document::parse(index), Some(Document::Index(_))));
         assert!(Document::parse(br#"{"rootfs":{}}"#).is_none());

@@ -52,7 +52,12 @@ pub struct DockerEngine {
 
 impl DockerEngine {
     fn new(docker: Docker, info: EngineInfo, credentials: Credentials) -> Self {
-        Self { docker, info, credentials, roots: Mutex::default() }
+        Self {
+            docker,
+            info,
+            credentials,
+            roots: Mutex::default(),
+        }
     }
 
     fn error(&self, error: bollard::errors::Error) -> EngineError {
@@ -64,11 +69,18 @@ impl DockerEngine {
     }
 
     fn root(&self, id: &str) -> Option<image::Root> {
-        self.roots.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.roots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     fn remember(&self, id: &str, root: image::Root) {
-        self.roots.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), root);
+        self.roots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned(), root);
     }
 }
 
@@ -76,7 +88,9 @@ impl DockerEngine {
 /// volumes that engines accept do.
 fn is_plain(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 /// A few letters that nobody else has: for names that must not meet.

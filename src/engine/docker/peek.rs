@@ -30,19 +30,26 @@ impl DockerEngine {
             "rootfs": { "type": "layers", "diff_ids": [] },
         });
         let (config, config_file) = blob(media_type::OCI_CONFIG, config.to_string());
-        let opaque = Descriptor { media_type: "application/octet-stream".into(), ..wanted.clone() };
+        let opaque = Descriptor {
+            media_type: "application/octet-stream".into(),
+            ..wanted.clone()
+        };
         let manifest = json(&Manifest::new(config, vec![opaque]))?;
         let (manifest, manifest_file) = blob(media_type::OCI_MANIFEST, manifest);
         let id = manifest.digest.clone();
-        let entry =
-            IndexEntry { descriptor: manifest, platform: None, annotations: Default::default() };
+        let entry = IndexEntry {
+            descriptor: manifest,
+            platform: None,
+            annotations: Default::default(),
+        };
         let files = vec![
             File::new("oci-layout", OCI_LAYOUT),
             config_file,
             manifest_file,
             File::new("index.json", json(&Index::new(vec![entry]))?),
         ];
-        self.import(archive::body(files, None, |_| Vec::new())).await?;
+        self.import(archive::body(files, None, |_| Vec::new()))
+            .await?;
         let content = self.exported_blob(&id, wanted).await;
         let (docker, image) = (self.docker.clone(), id.to_string());
         tokio::spawn(async move {
@@ -68,7 +75,10 @@ impl DockerEngine {
             }
             return Ok(content);
         }
-        Err(EngineError::Unexpected(format!("it does not export the blob `{}`", wanted.digest)))
+        Err(EngineError::Unexpected(format!(
+            "it does not export the blob `{}`",
+            wanted.digest
+        )))
     }
 }
 
@@ -84,5 +94,12 @@ pub(super) fn blob(media_type: &str, content: impl Into<Vec<u8>>) -> (Descriptor
     let digest = Digest::sha256(&content);
     let name = format!("blobs/sha256/{}", digest.hex());
     let size = content.len() as u64;
-    (Descriptor { media_type: media_type.into(), digest, size }, File::new(name, content))
+    (
+        Descriptor {
+            media_type: media_type.into(),
+            digest,
+            size,
+        },
+        File::new(name, content),
+    )
 }

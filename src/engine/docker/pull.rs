@@ -30,7 +30,10 @@ impl DockerEngine {
             let event = event.map_err(|error| kind(self.error(error)))?;
             let progress = event.progress_detail.and_then(|detail| {
                 let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-                Some((bytes(detail.current)?, bytes(detail.total).unwrap_or_default()))
+                Some((
+                    bytes(detail.current)?,
+                    bytes(detail.total).unwrap_or_default(),
+                ))
             });
             on_pull(PullEvent {
                 id: event.id.unwrap_or_default(),
@@ -50,9 +53,20 @@ fn kind(error: EngineError) -> EngineError {
     let lower = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let message = message.clone();
-    if says(&["unauthorized", "denied", "authentication required", "no basic auth", "forbidden"]) {
+    if says(&[
+        "unauthorized",
+        "denied",
+        "authentication required",
+        "no basic auth",
+        "forbidden",
+    ]) {
         EngineError::Unauthorized { message }
-    } else if says(&["not found", "unknown", "no matching manifest", "does not exist"]) {
+    } else if says(&[
+        "not found",
+        "unknown",
+        "no matching manifest",
+        "does not exist",
+    ]) {
         EngineError::NotFound { message }
     } else {
         error
@@ -65,7 +79,12 @@ mod tests {
 
     #[test]
     fn tells_what_registries_say() {
-        let of = |message: &str| kind(EngineError::Api { status: 500, message: message.into() });
+        let of = |message: &str| {
+            kind(EngineError::Api {
+                status: 500,
+                message: message.into(),
+            })
+        };
         for message in [
             "pull access denied for x, repository does not exist or may require 'docker login': \
              denied: requested access to the resource is denied",
@@ -73,7 +92,10 @@ mod tests {
             "Get \"https://r/v2/x/manifests/1\": no basic auth credentials",
             "unexpected status from HEAD request to https://r/v2/: 403 Forbidden",
         ] {
-            assert!(matches!(of(message), EngineError::Unauthorized { .. }), "{message}");
+            assert!(
+                matches!(of(message), EngineError::Unauthorized { .. }),
+                "{message}"
+            );
         }
         for message in [
             "manifest for busybox:nope not found: manifest unknown: manifest unknown",
@@ -81,7 +103,10 @@ mod tests {
             "no matching manifest for linux/s390x in the manifest list entries",
             "name unknown: repository name not known to registry",
         ] {
-            assert!(matches!(of(message), EngineError::NotFound { .. }), "{message}");
+            assert!(
+                matches!(of(message), EngineError::NotFound { .. }),
+                "{message}"
+            );
         }
         let other = of("Get \"https://r/v2/\": dial tcp: lookup r: no such host");
         assert!(matches!(other, EngineError::Api { .. }));

@@ -42,11 +42,14 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     let limits = &spec.limits;
     let own_hosts = !matches!(spec.network, NetworkMode::Container(_));
     let filled = |list: Vec<String>| (!list.is_empty()).then_some(list);
-    let ulimits = limits.ulimits.iter().map(|(name, soft, hard)| ResourcesUlimits {
-        name: Some(name.clone()),
-        soft: Some(*soft),
-        hard: Some(*hard),
-    });
+    let ulimits = limits
+        .ulimits
+        .iter()
+        .map(|(name, soft, hard)| ResourcesUlimits {
+            name: Some(name.clone()),
+            soft: Some(*soft),
+            hard: Some(*hard),
+        });
     HostConfig {
         network_mode: Some(spec.network.as_api()),
         extra_hosts: filled(spec.extra_hosts.clone()).filter(|_| own_hosts),
@@ -77,7 +80,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
 
 fn mount(mount: &Mount) -> ApiMount {
     match mount {
-        Mount::Volume { name, target, read_only } => ApiMount {
+        Mount::Volume {
+            name,
+            target,
+            read_only,
+        } => ApiMount {
             typ: Some(MountType::VOLUME),
             source: Some(name.clone()),
             target: Some(target.clone()),

@@ -30,6 +30,9 @@ impl DockerEngine {
             };
             std::future::ready(piece)
         });
-        Ok(Attached { stdin: attached.input, output: output.boxed() })
+        Ok(Attached {
+            stdin: attached.input,
+            output: output.boxed(),
+        })
     }
 }

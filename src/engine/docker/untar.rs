@@ -30,7 +30,11 @@ where
     S: Stream<Item = Result<Bytes>> + Unpin,
 {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, buffer: BytesMut::new(), left: 0 }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            left: 0,
+        }
     }
 
     /// The next file; what was not read of the one before is passed over.
@@ -66,7 +70,10 @@ where
             if self.buffer.is_empty() && !self.fill().await? {
                 return Err(damaged());
             }
-            let here = self.buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let here = self
+                .buffer
+                .len()
+                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
             let _ = self.buffer.split_to(here);
             self.left -= here as u64;
         }
@@ -76,7 +83,11 @@ where
     async fn take(&mut self, size: usize) -> Result<Option<Bytes>> {
         while self.buffer.len() < size {
             if !self.fill().await? {
-                return if self.buffer.is_empty() { Ok(None) } else { Err(damaged()) };
+                return if self.buffer.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(damaged())
+                };
             }
         }
         Ok(Some(self.buffer.split_to(size).freeze()))
@@ -104,20 +115,27 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
-        for (name, content) in
-            [("a.json", "{}"), ("big", &"x".repeat(2000)), ("empty", ""), ("z", "last")]
-        {
+        for (name, content) in [
+            ("a.json", "{}"),
+            ("big", &"x".repeat(2000)),
+            ("empty", ""),
+            ("z", "last"),
+        ] {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
-            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+            builder
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap();
         }
         builder.into_inner().unwrap()
     }
 
     fn pieces(tar: &[u8], size: usize) -> impl Stream<Item = Result<Bytes>> + Unpin + use<> {
-        let pieces: Vec<_> =
-            tar.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> = tar
+            .chunks(size)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
         futures::stream::iter(pieces)
     }
 
@@ -132,8 +150,10 @@ mod tests {
                 }
             }
             let expected = [("a.json", "{}"), ("empty", ""), ("z", "last")];
-            let expected: Vec<_> =
-                expected.iter().map(|(name, text)| ((*name).into(), Bytes::from(*text))).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(name, text)| ((*name).into(), Bytes::from(*text)))
+                .collect();
             assert_eq!(seen, expected, "in pieces of {size}");
         }
     }

@@ -16,7 +16,9 @@ impl DockerEngine {
         labels: &BTreeMap<String, String>,
     ) -> Result<bool> {
         if !is_plain(name) {
-            return Err(EngineError::Local(format!("`{name}` cannot be a volume's name")));
+            return Err(EngineError::Local(format!(
+                "`{name}` cannot be a volume's name"
+            )));
         }
         let found = self.docker.inspect_volume(name).await;
         if if_there(found.map_err(|error| self.error(error)))?.is_some() {
@@ -27,12 +29,18 @@ impl DockerEngine {
             labels: Some(labels.clone().into_iter().collect()),
             ..VolumeCreateRequest::default()
         };
-        self.docker.create_volume(request).await.map_err(|error| self.error(error))?;
+        self.docker
+            .create_volume(request)
+            .await
+            .map_err(|error| self.error(error))?;
         Ok(true)
     }
 
     pub(super) async fn drop_volume(&self, name: &str) -> Result<()> {
-        let removed = self.docker.remove_volume(name, None::<RemoveVolumeOptions>).await;
+        let removed = self
+            .docker
+            .remove_volume(name, None::<RemoveVolumeOptions>)
+            .await;
         if_there(removed.map_err(|error| self.error(error)))?;
         Ok(())
     }
@@ -41,7 +49,10 @@ impl DockerEngine {
         if !is_plain(name) {
             return Ok(None);
         }
-        let found = self.docker.inspect_network(name, None::<InspectNetworkOptions>).await;
+        let found = self
+            .docker
+            .inspect_network(name, None::<InspectNetworkOptions>)
+            .await;
         Ok(if_there(found.map_err(|error| self.error(error)))?.and_then(|found| found.id))
     }
 }

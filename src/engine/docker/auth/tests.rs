@@ -3,13 +3,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 
 fn password(username: &str, password: &str) -> Option<Credential> {
-    Some(Credential::Password { username: username.into(), password: password.into() })
+    Some(Credential::Password {
+        username: username.into(),
+        password: password.into(),
+    })
 }
 
 async fn lookup(config: &Value, registry: Option<&str>) -> Result<Option<Credential>> {
     let dir = tempfile::tempdir().unwrap();
     fs_err::write(dir.path().join("config.json"), config.to_string()).unwrap();
-    Credentials::new(dir.path().to_owned(), None).lookup(registry).await
+    Credentials::new(dir.path().to_owned(), None)
+        .lookup(registry)
+        .await
 }
 
 #[tokio::test]
@@ -27,17 +32,30 @@ async fn reads_auths() {
     for (registry, expected) in [
         (None, password("me", "hub")),
         (Some("plain.example"), password("u", "p:q")),
-        (Some("token.example"), Some(Credential::IdentityToken("tok".into()))),
+        (
+            Some("token.example"),
+            Some(Credential::IdentityToken("tok".into())),
+        ),
         (Some("url.example"), password("u", "url")),
         (Some("localhost:5000"), password("m", "local")),
         (Some("empty.example"), None),
         (Some("blank.example"), None),
         (Some("other.example"), None),
     ] {
-        assert_eq!(lookup(&config, registry).await.unwrap(), expected, "{registry:?}");
+        assert_eq!(
+            lookup(&config, registry).await.unwrap(),
+            expected,
+            "{registry:?}"
+        );
     }
-    let broken = lookup(&config, Some("broken.example")).await.unwrap_err().to_string();
-    assert!(broken.contains("broken.example") && !broken.contains("!!"), "{broken}");
+    let broken = lookup(&config, Some("broken.example"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        broken.contains("broken.example") && !broken.contains("!!"),
+        "{broken}"
+    );
 }
 
 #[tokio::test]
@@ -53,11 +71,20 @@ async fn the_environment_wins() {
     fs_err::write(dir.path().join("config.json"), config).unwrap();
     let env = r#"{"auths":{"a.example":{"auth":"dTplbnY="}}}"#.to_owned();
     let credentials = Credentials::new(dir.path().to_owned(), Some(env));
-    assert_eq!(credentials.lookup(Some("a.example")).await.unwrap(), password("u", "env"));
-    assert_eq!(credentials.lookup(Some("b.example")).await.unwrap(), password("u", "file"));
+    assert_eq!(
+        credentials.lookup(Some("a.example")).await.unwrap(),
+        password("u", "env")
+    );
+    assert_eq!(
+        credentials.lookup(Some("b.example")).await.unwrap(),
+        password("u", "file")
+    );
     let secret = Credentials::new(dir.path().to_owned(), Some("s3cret".into()));
     let error = secret.lookup(None).await.unwrap_err().to_string();
-    assert!(error.contains("DOCKER_AUTH_CONFIG") && !error.contains("s3cret"), "{error}");
+    assert!(
+        error.contains("DOCKER_AUTH_CONFIG") && !error.contains("s3cret"),
+        "{error}"
+    );
     assert!(!format!("{secret:?}").contains("s3cret"));
     assert_eq!(Credentials::none().lookup(None).await.unwrap(), None);
 }
@@ -72,9 +99,21 @@ fn helper(dir: &std::path::Path, name: &str, script: &str) {
 async fn asks_helpers() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    helper(dir, "good", r#"read server; echo "{\"Username\":\"of $server\",\"Secret\":\"s\"}""#);
-    helper(dir, "token", r#"echo '{"Username":"<token>","Secret":"t"}'"#);
-    helper(dir, "unknown", "echo 'credentials not found in native keychain'; exit 1");
+    helper(
+        dir,
+        "good",
+        r#"read server; echo "{\"Username\":\"of $server\",\"Secret\":\"s\"}""#,
+    );
+    helper(
+        dir,
+        "token",
+        r#"echo '{"Username":"<token>","Secret":"t"}'"#,
+    );
+    helper(
+        dir,
+        "unknown",
+        "echo 'credentials not found in native keychain'; exit 1",
+    );
     helper(dir, "bad", "echo 'the keychain is locked'; exit 1");
     helper(dir, "odd", "echo s3cret");
     let config = json!({
@@ -95,17 +134,37 @@ async fn asks_helpers() {
     for (registry, expected) in [
         (None, password("of https://index.docker.io/v1/", "s")),
         (Some("other.example"), password("of other.example", "s")),
-        (Some("token.example"), Some(Credential::IdentityToken("t".into()))),
+        (
+            Some("token.example"),
+            Some(Credential::IdentityToken("t".into())),
+        ),
         (Some("unknown.example"), password("u", "file")),
     ] {
-        assert_eq!(credentials.lookup(registry).await.unwrap(), expected, "{registry:?}");
+        assert_eq!(
+            credentials.lookup(registry).await.unwrap(),
+            expected,
+            "{registry:?}"
+        );
     }
     for (registry, expected) in [
-        ("bad.example", "`docker-credential-bad` failed: the keychain is locked"),
-        ("odd.example", "`docker-credential-odd` gave an answer that makes no sense"),
-        ("missing.example", "`docker-credential-bowline-has-no-such-helper` could not be run"),
+        (
+            "bad.example",
+            "`docker-credential-bad` failed: the keychain is locked",
+        ),
+        (
+            "odd.example",
+            "`docker-credential-odd` gave an answer that makes no sense",
+        ),
+        (
+            "missing.example",
+            "`docker-credential-bowline-has-no-such-helper` could not be run",
+        ),
     ] {
-        let error = credentials.lookup(Some(registry)).await.unwrap_err().to_string();
+        let error = credentials
+            .lookup(Some(registry))
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

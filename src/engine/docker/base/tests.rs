@@ -3,7 +3,12 @@ use serde_json::json;
 use super::*;
 
 fn line(created_by: &str, created: i64, size: i64) -> Line {
-    Line { created, created_by: created_by.into(), comment: "c".into(), size }
+    Line {
+        created,
+        created_by: created_by.into(),
+        comment: "c".into(),
+        size,
+    }
 }
 
 #[test]
