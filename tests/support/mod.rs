@@ -1,0 +1,4 @@
+//! What tests share.
+
+pub(crate) mod engine;
+pub(crate) mod registry;
