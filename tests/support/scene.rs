@@ -35,7 +35,11 @@ impl Folder {
 
 /// Runs a line of shell in a folder; it must succeed.
 pub fn shell(folder: &Path, line: &str) {
-    let finished = finish(Command::new("sh").args(["-ec", line]).current_dir(folder), None, LIMIT);
+    let finished = finish(
+        Command::new("sh").args(["-ec", line]).current_dir(folder),
+        None,
+        LIMIT,
+    );
     assert!(finished.success(), "{line}: {}", finished.everything());
 }
 
