@@ -7,12 +7,11 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
-use super::entry::{Entry, Kind, Mtime, Xattr};
-use super::error::Error;
+use super::entry::{Entry, Kind, Mtime};
 use super::name;
 use super::path::{clean, join, parents, split};
 use super::tar::{LayerError, LayerWriter};
-use super::tar_tree;
+use super::tar_tree::Metadata;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,9 +143,18 @@ impl<W: Write> Unpacker<'_, '_, W> {
         let (dir, name) = split(&path);
         let dir = self.real_directory(dir)?;
         let path = join(&dir, name);
-        let mut out = Entry::new(join(self.options.dest, &path), kind.clone(), 0);
-        let (mtime, xattrs) = metadata(entry, &mut out)?;
-        out.mtime = mtime;
+        let Metadata {
+            mode,
+            uid,
+            gid,
+            mtime,
+            xattrs,
+        } = Metadata::of(entry).map_err(UnpackError::Broken)?;
+        let mut out = Entry::new(join(self.options.dest, &path), kind.clone(), mode);
+        (out.uid, out.gid, out.mtime) = (uid, gid, mtime);
+        if out.is_file() {
+            out.size = entry.size();
+        }
         if let Some((uid, gid)) = self.options.owner {
             (out.uid, out.gid) = (uid, gid);
         }
@@ -304,28 +312,6 @@ impl<W: Write> Unpacker<'_, '_, W> {
         }
         Ok(real)
     }
-}
-
-fn metadata<R: Read>(
-    entry: &mut tar::Entry<'_, R>,
-    out: &mut Entry,
-) -> Result<(Mtime, Vec<Xattr>), UnpackError> {
-    let header = entry.header();
-    let id = |number: io::Result<u64>| {
-        let number = number.map_err(UnpackError::Broken)?;
-        u32::try_from(number)
-            .map_err(|_| UnpackError::Broken(io::Error::other("an owner is out of range")))
-    };
-    out.mode = header.mode().map_err(UnpackError::Broken)? & 0o7777;
-    out.uid = id(header.uid())?;
-    out.gid = id(header.gid())?;
-    if out.is_file() {
-        out.size = entry.size();
-    }
-    tar_tree::extensions(entry).map_err(|error| match error {
-        Error::Archive(error) | Error::Io(error) => UnpackError::Broken(error),
-        other => UnpackError::Broken(io::Error::other(other.to_string())),
-    })
 }
 
 #[cfg(test)]

@@ -72,11 +72,16 @@ impl TarTree {
             let Some(kind) = kind_of(&entry)? else {
                 continue;
             };
-            let mut found = Entry::new(path.as_str(), kind, mode(&entry)?);
-            found.uid = id(entry.header().uid())?;
-            found.gid = id(entry.header().gid())?;
-            let (mtime, xattrs) = extensions(&mut entry)?;
-            found.mtime = mtime;
+            let metadata = Metadata::of(&mut entry).map_err(Error::Archive)?;
+            let Metadata {
+                mode,
+                uid,
+                gid,
+                mtime,
+                xattrs,
+            } = metadata;
+            let mut found = Entry::new(path.as_str(), kind, mode);
+            (found.uid, found.gid, found.mtime) = (uid, gid, mtime);
             if found.is_file() {
                 found.origin = Origin {
                     offset: self.length,
@@ -193,42 +198,62 @@ fn kind_of<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Option<Kind>> {
     }))
 }
 
-fn mode<R: Read>(entry: &tar::Entry<'_, R>) -> Result<u32> {
-    Ok(entry.header().mode().map_err(Error::Archive)? & 0o7777)
+/// What the headers of an entry say besides its name, kind and size.
+pub(super) struct Metadata {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mtime: Mtime,
+    pub(super) xattrs: Vec<Xattr>,
 }
 
-fn id(number: io::Result<u64>) -> Result<u32> {
-    let number = number.map_err(Error::Archive)?;
-    u32::try_from(number).map_err(|_| Error::Archive(io::Error::other("an owner is out of range")))
-}
-
-/// The time, and the attributes that count.
-pub(super) fn extensions<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(Mtime, Vec<Xattr>)> {
-    let plain = entry.header().mtime().unwrap_or(0);
-    let mut mtime = Mtime {
-        secs: plain.cast_signed(),
-        nanos: 0,
-    };
-    let mut xattrs = Vec::new();
-    let Some(pax) = entry.pax_extensions().map_err(Error::Archive)? else {
-        return Ok((mtime, xattrs));
-    };
-    for extension in pax {
-        let extension = extension.map_err(Error::Archive)?;
-        let Ok(key) = extension.key() else { continue };
-        if key == "mtime"
-            && let Some(time) = extension.value().ok().and_then(parse_time)
-        {
-            mtime = time;
+impl Metadata {
+    /// Reads the header and the PAX records that go before it, which win.
+    pub(super) fn of<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Self> {
+        let header = entry.header();
+        let old = header.as_old();
+        let mut found = Self {
+            mode: number(&old.mode, header.mode().map(u64::from))? & 0o7777,
+            uid: number(&old.uid, header.uid())?,
+            gid: number(&old.gid, header.gid())?,
+            mtime: Mtime {
+                secs: header.mtime().unwrap_or(0).cast_signed(),
+                nanos: 0,
+            },
+            xattrs: Vec::new(),
+        };
+        let Some(pax) = entry.pax_extensions()? else {
+            return Ok(found);
+        };
+        for extension in pax {
+            let extension = extension?;
+            let Ok(key) = extension.key() else { continue };
+            let value = extension.value().ok();
+            match key {
+                "uid" => found.uid = value.and_then(|v| v.parse().ok()).unwrap_or(found.uid),
+                "gid" => found.gid = value.and_then(|v| v.parse().ok()).unwrap_or(found.gid),
+                "mtime" => found.mtime = value.and_then(parse_time).unwrap_or(found.mtime),
+                _ => {}
+            }
+            if let Some(name) = key.strip_prefix("SCHILY.xattr.")
+                && KEPT_XATTRS.contains(&name)
+            {
+                found
+                    .xattrs
+                    .push((name.to_owned(), extension.value_bytes().to_vec()));
+            }
         }
-        if let Some(name) = key.strip_prefix("SCHILY.xattr.")
-            && KEPT_XATTRS.contains(&name)
-        {
-            xattrs.push((name.to_owned(), extension.value_bytes().to_vec()));
-        }
+        found.xattrs.sort();
+        Ok(found)
     }
-    xattrs.sort();
-    Ok((mtime, xattrs))
+}
+
+/// A number of a header; a blank field is 0, as in Go's reader.
+fn number(field: &[u8], parsed: io::Result<u64>) -> io::Result<u32> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    u32::try_from(parsed?).map_err(|_| io::Error::other("a number of a header is out of range"))
 }
 
 /// `[-]seconds[.fraction]`
