@@ -8,6 +8,7 @@
 
 pub mod args;
 mod build;
+mod connect;
 pub mod environment;
 pub mod exit;
 mod logfile;

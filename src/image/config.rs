@@ -197,6 +197,12 @@ impl ImageConfig {
         }
     }
 
+    /// The digest of the config as it is written: in a graph-driver store the image's ID.
+    pub fn digest(&self) -> Digest {
+        let text = serde_json::to_vec(self).expect("an image config is plain data");
+        Digest::sha256(&text)
+    }
+
     /// The value of a variable of the image's environment.
     pub fn env(&self, name: &str) -> Option<&str> {
         self.config.env.iter().rev().find_map(|pair| {

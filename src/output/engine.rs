@@ -1,7 +1,7 @@
 //! The engine's own image store.
 
 use crate::engine::{Engine, ImageStore, LoadRequest, Result};
-use crate::image::{Digest, ImageConfig, Layer};
+use crate::image::{ImageConfig, Layer};
 
 /// Makes the image and names it; gives its ID. An image that is there already is only named.
 ///
@@ -15,8 +15,7 @@ pub async fn to_engine(
 ) -> Result<String> {
     if engine.info().store == ImageStore::GraphDriver {
         // There the ID is the digest of the config.
-        let text = serde_json::to_vec(&config).expect("an image config is plain data");
-        let id = Digest::sha256(&text);
+        let id = config.digest();
         if let Some(image) = engine.image(id.as_str()).await? {
             for tag in tags {
                 engine.tag(&image.id, tag).await?;

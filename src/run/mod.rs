@@ -31,6 +31,8 @@ pub struct Surroundings {
 pub struct Built {
     /// The engine's ID of the image.
     pub image: String,
+    /// The digest of its config.
+    pub config_digest: String,
     pub tags: Vec<String>,
 }
 
@@ -78,7 +80,7 @@ pub async fn build(request: &BuildRequest, around: &Surroundings) -> Result<Buil
     let closed = ledger.close().await;
     let built = result?;
     closed.map_err(|error| build::of_engine(&error))?;
-    let Built { image, tags } = built.clone();
+    let Built { image, tags, .. } = built.clone();
     around.sink.emit(Event::Built {
         image,
         tags,
@@ -185,9 +187,14 @@ async fn export(
         .iter()
         .map(crate::cache::RecordedLayer::layer)
         .collect();
+    let config_digest = config.digest().to_string();
     let saved = output::to_engine(&*around.engine, config, layers, &tags).await;
     let image = saved.map_err(|error| build::of_engine(&error))?;
-    Ok(Built { image, tags })
+    Ok(Built {
+        image,
+        config_digest,
+        tags,
+    })
 }
 
 /// What `bowline plan` prints.

@@ -17,7 +17,6 @@ pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
         (!request.build_contexts.is_empty(), "`--build-context`"),
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
-        (request.report.metadata_file.is_some(), "`--metadata-file`"),
         (
             joins && !request.add_hosts.is_empty(),
             "`--add-host` together with a container's network",
