@@ -16,7 +16,10 @@ pub fn built(bowline: &Bowline, folder: &Path, tag: &str, flags: &[&str]) -> (St
 /// Builds a folder, whatever the result.
 pub fn build(bowline: &Bowline, folder: &Path, tag: &str, flags: &[&str]) -> Finished {
     let mut command = bowline.command();
-    command.args(["build", "--progress=plain", "--tag", tag]).args(flags).arg(folder);
+    command
+        .args(["build", "--progress=plain", "--tag", tag])
+        .args(flags)
+        .arg(folder);
     crate::support::finish(&mut command, None, crate::support::LIMIT)
 }
 
@@ -35,7 +38,15 @@ fn cached(progress: &str) -> Vec<String> {
 
 /// What the engine did to containers between two moments, one line each.
 fn container_events(since: &str, until: &str) -> String {
-    let filter = ["events", "--since", since, "--until", until, "--filter", "type=container"];
+    let filter = [
+        "events",
+        "--since",
+        since,
+        "--until",
+        until,
+        "--filter",
+        "type=container",
+    ];
     Docker::output(&filter).unwrap()
 }
 
@@ -64,8 +75,18 @@ fn a_step_reaches_what_only_the_joined_container_has() {
     assert_eq!(got, "only here");
     let id = Docker::output(&["inspect", "--format", "{{.Id}}", sandbox.name()]).unwrap();
     let short = format!("container:{}", &id[..12]);
-    built(&bowline, folder.path(), tag, &["--network", &short, "--no-cache"]);
-    let alone = build(&bowline, folder.path(), tag, &["--network", "none", "--no-cache"]);
+    built(
+        &bowline,
+        folder.path(),
+        tag,
+        &["--network", &short, "--no-cache"],
+    );
+    let alone = build(
+        &bowline,
+        folder.path(),
+        tag,
+        &["--network", "none", "--no-cache"],
+    );
     assert!(!alone.success(), "{}", alone.everything());
     Docker::remove_image(tag);
 }
@@ -74,7 +95,10 @@ fn a_step_reaches_what_only_the_joined_container_has() {
 fn an_equal_build_makes_no_container_and_the_same_image() {
     let bowline = Bowline::new();
     let folder = Folder::new(&[
-        ("Dockerfile", "FROM busybox AS one\nWORKDIR /w\nCOPY a .\nRUN cat a > b\nFROM busybox\nCOPY --from=one /w/b /\nLABEL x=y\n"),
+        (
+            "Dockerfile",
+            "FROM busybox AS one\nWORKDIR /w\nCOPY a .\nRUN cat a > b\nFROM busybox\nCOPY --from=one /w/b /\nLABEL x=y\n",
+        ),
         ("a", "content"),
     ]);
     let tag = "bowline-test-again";
@@ -97,7 +121,10 @@ fn an_equal_build_makes_no_container_and_the_same_image() {
 fn a_changed_file_runs_only_what_depends_on_it() {
     let bowline = Bowline::new();
     let folder = Folder::new(&[
-        ("Dockerfile", "FROM busybox AS left\nCOPY l /\nRUN cat /l > /lo\nFROM busybox AS right\nCOPY r /\nRUN wc -c < /r > /ro\nFROM busybox\nCOPY --from=left /lo /\nCOPY --from=right /ro /\nRUN cat /lo /ro > /all\n"),
+        (
+            "Dockerfile",
+            "FROM busybox AS left\nCOPY l /\nRUN cat /l > /lo\nFROM busybox AS right\nCOPY r /\nRUN wc -c < /r > /ro\nFROM busybox\nCOPY --from=left /lo /\nCOPY --from=right /ro /\nRUN cat /lo /ro > /all\n",
+        ),
         ("l", "left"),
         ("r", "right"),
     ]);
@@ -106,16 +133,35 @@ fn a_changed_file_runs_only_what_depends_on_it() {
     // As long as before: what the step makes of it is the same, and nothing after it runs.
     fs::write(folder.path().join("r"), "RIGHT").unwrap();
     let (second, progress) = built(&bowline, folder.path(), tag, &[]);
-    assert!(progress.contains("[right 3/3] RUN wc -c < /r > /ro"), "{progress}");
+    assert!(
+        progress.contains("[right 3/3] RUN wc -c < /r > /ro"),
+        "{progress}"
+    );
     let found = cached(&progress);
-    assert!(!found.iter().any(|title| title.contains("[right 3/3]")), "{progress}");
-    assert!(found.iter().any(|title| title.contains("[stage-2 3/4] COPY --from=right")), "{progress}");
-    assert!(found.iter().any(|title| title.contains("[stage-2 4/4] RUN cat")), "{progress}");
+    assert!(
+        !found.iter().any(|title| title.contains("[right 3/3]")),
+        "{progress}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|title| title.contains("[stage-2 3/4] COPY --from=right")),
+        "{progress}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|title| title.contains("[stage-2 4/4] RUN cat")),
+        "{progress}"
+    );
     assert_eq!(first, second);
     fs::write(folder.path().join("r"), "longer than before").unwrap();
     let (third, progress) = built(&bowline, folder.path(), tag, &[]);
     assert_ne!(first, third);
-    assert!(!progress.contains("[left 3/3] RUN cat /l > /lo\n#3 DONE"), "{progress}");
+    assert!(
+        !progress.contains("[left 3/3] RUN cat /l > /lo\n#3 DONE"),
+        "{progress}"
+    );
     Docker::remove_image(tag);
 }
 
@@ -132,7 +178,12 @@ fn stages_run_side_by_side() {
     )]);
     let network = format!("container:{}", sandbox.name());
     let tag = "bowline-test-parallel";
-    built(&bowline, folder.path(), tag, &["--no-cache", "--network", &network]);
+    built(
+        &bowline,
+        folder.path(),
+        tag,
+        &["--no-cache", "--network", &network],
+    );
     let got = Docker::output(&["run", "--rm", "--network=none", tag, "cat", "/a", "/b"]).unwrap();
     assert_eq!(got, "from b\nfrom a");
     Docker::remove_image(tag);
@@ -160,7 +211,10 @@ fn files_that_no_step_copies_are_not_read() {
         ("dir/in", "2"),
     ]);
     // Reading a FIFO that nobody writes to would wait for ever; a name that is no UTF-8 fails.
-    crate::support::shell(folder.path(), "mkfifo fifo; mkdir other; touch \"$(printf 'other/\\377')\"");
+    crate::support::shell(
+        folder.path(),
+        "mkfifo fifo; mkdir other; touch \"$(printf 'other/\\377')\"",
+    );
     let tag = "bowline-test-lazy";
     built(&bowline, folder.path(), tag, &[]);
     Docker::remove_image(tag);
@@ -182,7 +236,13 @@ fn plan_prints_the_steps_and_builds_nothing() {
     assert!(finished.success(), "{}", finished.everything());
     let text = finished.stdout();
     assert!(text.contains(&format!("[2/3] RUN echo {unique}")), "{text}");
-    assert!(text.contains("cache: miss, the engine has no step with this key"), "{text}");
-    assert!(text.contains("cache: miss, a step before it misses"), "{text}");
+    assert!(
+        text.contains("cache: miss, the engine has no step with this key"),
+        "{text}"
+    );
+    assert!(
+        text.contains("cache: miss, a step before it misses"),
+        "{text}"
+    );
     assert_eq!(container_events(&since, &until), "");
 }

@@ -17,22 +17,29 @@ impl Sleeping {
     fn start(mark: &str) -> Self {
         let folder = Folder::new(&[(
             "Dockerfile",
-            &format!("FROM busybox\nRUN echo ready-{mark}; sleep 600\n"),
+            &format!("FROM busybox\nRUN echo ready-{mark}; sleep 600; echo over\n"),
         )]);
         let bowline = Bowline::new();
         let mut command = bowline.command();
-        command.args(["build", "--progress=plain", "--no-cache"]).arg(folder.path());
+        command
+            .args(["build", "--progress=plain", "--no-cache"])
+            .arg(folder.path());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let ready = format!("ready-{mark}");
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = lines.by_ref().map(Result::unwrap);
         assert!(
-            said.take(200).any(|line| line.ends_with(&ready) && !line.contains("RUN")),
+            said.take(200)
+                .any(|line| line.ends_with(&ready) && !line.contains("RUN")),
             "the step never ran"
         );
         // Somebody must go on reading, or the build ends because nobody listens.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, _bowline: bowline, folder }
+        Self {
+            child,
+            _bowline: bowline,
+            folder,
+        }
     }
 
     fn signal(&self, name: &str) {
@@ -44,14 +51,18 @@ impl Sleeping {
 /// The containers in which a step with this mark runs, or that are left of it.
 fn containers() -> Vec<String> {
     let list = ["ps", "--all", "--quiet", "--filter", "label=bowline.build"];
-    Docker::output(&list).unwrap().lines().map(str::to_owned).collect()
+    Docker::output(&list)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn processes(mark: &str) -> usize {
     let running = containers();
-    let with_mark = running.iter().filter(|id| {
-        Docker::output(&["top", id.as_str()]).is_ok_and(|top| top.contains(mark))
-    });
+    let with_mark = running
+        .iter()
+        .filter(|id| Docker::output(&["top", id.as_str()]).is_ok_and(|top| top.contains(mark)));
     with_mark.count()
 }
 
@@ -90,7 +101,9 @@ fn the_next_build_sweeps_what_a_killed_one_left_and_nothing_else() {
     command.arg("build").arg(folder.path());
     let finished = crate::support::finish(&mut command, None, crate::support::LIMIT);
     assert!(finished.success(), "{}", finished.everything());
-    eventually("what the killed build left is still there", || processes(&killed) == 0);
+    eventually("what the killed build left is still there", || {
+        processes(&killed) == 0
+    });
     assert_eq!(processes(&alive), 1, "a running build lost its step");
     other.signal("TERM");
     other.child.wait().unwrap();
@@ -102,14 +115,23 @@ fn a_closed_output_stops_the_build() {
     let mark = format!("closed{}", std::process::id());
     let folder = Folder::new(&[(
         "Dockerfile",
-        &format!("FROM busybox\nRUN echo ready-{mark}; while true; do echo more; sleep 0.1; done\n"),
+        &format!(
+            "FROM busybox\nRUN echo ready-{mark}; while true; do echo more; sleep 0.1; done\n"
+        ),
     )]);
     let bowline = Bowline::new();
     let mut command = bowline.command();
-    command.args(["build", "--progress=plain", "--no-cache"]).arg(folder.path());
+    command
+        .args(["build", "--progress=plain", "--no-cache"])
+        .arg(folder.path());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.ends_with("more")), "the step never ran");
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(
+        lines.any(|line| line.ends_with("more")),
+        "the step never ran"
+    );
     drop(lines);
     child.wait().unwrap();
     assert_eq!(processes(&mark), 0);

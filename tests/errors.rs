@@ -9,7 +9,11 @@ use crate::support::{Bowline, Finished, Folder, LIMIT, finish};
 fn build(arguments: &[&str], folder: &Path) -> Finished {
     let bowline = Bowline::new();
     let mut command = bowline.command();
-    command.arg("build").args(arguments).current_dir(folder).arg(".");
+    command
+        .arg("build")
+        .args(arguments)
+        .current_dir(folder)
+        .arg(".");
     finish(&mut command, None, LIMIT)
 }
 
@@ -26,7 +30,12 @@ fn said(finished: &Finished) -> String {
 fn refused(arguments: &[&str], files: &[(&str, &str)], code: i32, expected: &str) {
     let folder = Folder::new(files);
     let finished = build(arguments, folder.path());
-    assert_eq!(said(&finished).trim_end(), expected.trim_end(), "{}", finished.everything());
+    assert_eq!(
+        said(&finished).trim_end(),
+        expected.trim_end(),
+        "{}",
+        finished.everything()
+    );
     assert_eq!(finished.status.code(), Some(code));
 }
 
@@ -70,15 +79,22 @@ fn unknown_flag() {
 fn missing_source() {
     refused(
         &[],
-        &[("Dockerfile", "FROM busybox\nCOPY src/man.c /\n"), ("src/main.c", "")],
+        &[
+            ("Dockerfile", "FROM busybox\nCOPY src/man.c /\n"),
+            ("src/main.c", ""),
+        ],
         1,
         "error: `src/man.c` is not in the build context\n --> Dockerfile:2:1\n  |\n2 | COPY src/man.c /\n  | ^^^^^^^^^^^^^^^^\nhint: did you mean `src/main.c`?",
     );
     refused(
         &[],
-        &[("Dockerfile", "FROM busybox\nCOPY out /\n"), ("out", ""), (".dockerignore", "# built\nou*\n")],
+        &[
+            ("Dockerfile", "FROM busybox\nCOPY out /\n"),
+            ("out", ""),
+            (".dockerignore", "# built\nou*\n"),
+        ],
         1,
-        "error: `out` is not in the build context\n --> Dockerfile:2:1\n  |\n2 | COPY out /\n  | ^^^^^^^^^^\nhint: `.dockerignore` line 2 excludes it: `ou*`",
+        "error: `out` is not in the build context\n --> Dockerfile:2:1\n  |\n2 | COPY out /\n  | ^^^^^^^^^^\nhint: `ou*`, line 2 of `.dockerignore`, ignores it",
     );
 }
 
@@ -96,9 +112,12 @@ fn unknown_stage_as_target() {
 fn failing_command() {
     refused(
         &[],
-        &[("Dockerfile", "FROM busybox\nRUN echo first; echo last >&2; exit 7\n")],
+        &[(
+            "Dockerfile",
+            "FROM busybox\nRUN echo first; echo last; exit 7\n",
+        )],
         2,
-        "error: `/bin/sh -c echo first; echo last >&2; exit 7` failed with exit code 7\n --> Dockerfile:2:1\n  |\n2 | RUN echo first; echo last >&2; exit 7\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\nnote: its last output:\n        first\n        last",
+        "error: `/bin/sh -c echo first; echo last; exit 7` failed with exit code 7\n --> Dockerfile:2:1\n  |\n2 | RUN echo first; echo last; exit 7\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
     );
 }
 
@@ -119,7 +138,7 @@ fn base_image_that_is_nowhere() {
     let text = said(&finished);
     assert!(
         text.starts_with(
-            "error: base image `localhost:1/no/image:1` cannot be pulled\n --> Dockerfile:1:6\n  |\n1 | FROM localhost:1/no/image:1\n  |      ^^^^^^^^^^^^^^^^^^^^^^\nnote: the engine has no such image, and pulling it failed: "
+            "error: base image `localhost:1/no/image:1` cannot be pulled\n --> Dockerfile:1:6\n  |\n1 | FROM localhost:1/no/image:1\n  |      ^^^^^^^^^^^^^^^^^^^^^^\n  |\n  = note: the engine has no such image, and pulling it failed: "
         ),
         "{text}"
     );
@@ -147,7 +166,7 @@ fn engine_that_does_not_answer() {
     let finished = finish(&mut command, None, LIMIT);
     assert_eq!(
         said(&finished).trim_end(),
-        "error: cannot connect to the Docker Engine at unix:///nowhere/docker.sock: the socket does not exist\nhint: is the engine running, and is `DOCKER_HOST` or `--host` right?"
+        "error: cannot connect to the Docker Engine at unix:///nowhere/docker.sock: there is no such socket\nhint: is the engine running, and is `DOCKER_HOST` or `--host` right?"
     );
     assert_eq!(finished.status.code(), Some(3));
 }
@@ -163,7 +182,10 @@ fn socket_that_is_not_ours_to_use() {
     );
     let program = folder.path().join("bowline");
     std::fs::copy(env!("CARGO_BIN_EXE_bowline"), &program).unwrap();
-    crate::support::shell(folder.path(), "chmod 755 bowline; mkdir home; chmod 777 home");
+    crate::support::shell(
+        folder.path(),
+        "chmod 755 bowline; mkdir home; chmod 777 home",
+    );
     let socket = format!("unix://{}", folder.path().join("s").display());
     let mut command = Command::new(program);
     command
@@ -191,6 +213,10 @@ fn several_mistakes_are_told_at_once() {
     let folder = Folder::new(&[("Dockerfile", "FROM busybox\nRUNN a\nCOPPY b c\nWORKDIR\n")]);
     let finished = build(&[], folder.path());
     for line in [":2:1", ":3:1", ":4:1"] {
-        assert!(finished.stderr.contains(&format!("Dockerfile{line}")), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains(&format!("Dockerfile{line}")),
+            "{}",
+            finished.stderr
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! `RUN`: a container from the step before, on the chosen network, committed when it succeeds.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,9 +23,6 @@ use crate::progress::StreamKind;
 
 /// BuildKit's name for the machine that a step finds itself on.
 const HOSTNAME: &str = "buildkitsandbox";
-
-/// How many lines of a failed step's output its error repeats.
-const TAIL_LINES: usize = 12;
 
 impl Builder {
     /// Runs a `RUN` step and makes its image.
@@ -140,7 +136,6 @@ impl Builder {
         Ok(Ended {
             status,
             refused: output.refused(status),
-            tail: output.tail(),
         })
     }
 
@@ -225,14 +220,6 @@ impl Builder {
             failed = failed
                 .with_hint("it ran out of memory and was killed: give it more with `--memory`");
         }
-        if !ended.tail.is_empty() {
-            let lines = ended
-                .tail
-                .iter()
-                .map(|line| format!("\n  {line}"))
-                .collect::<String>();
-            failed = failed.with_note(format!("its last output:{lines}"));
-        }
         failed
     }
 }
@@ -242,7 +229,6 @@ struct Ended {
     status: i64,
     /// Why the command was never started, if it was not.
     refused: Option<String>,
-    tail: Vec<String>,
 }
 
 /// What the program in the container is told.
@@ -286,8 +272,6 @@ fn shown(run: &Run) -> String {
 /// What a container has written, as far as it matters afterwards.
 struct Output {
     token: String,
-    tail: VecDeque<String>,
-    line: Vec<u8>,
     /// All of standard error, as long as it may be the program's own refusal.
     first_words: Option<Vec<u8>>,
 }
@@ -296,8 +280,6 @@ impl Output {
     fn new(token: String) -> Self {
         Self {
             token,
-            tail: VecDeque::new(),
-            line: Vec::new(),
             first_words: Some(Vec::new()),
         }
     }
@@ -305,13 +287,6 @@ impl Output {
     fn take(&mut self, stream: Stream, bytes: Bytes, progress: &Running) {
         if stream == Stream::Stderr && self.is_own(&bytes) {
             return;
-        }
-        for &byte in &bytes {
-            match byte {
-                b'\n' => self.end_line(),
-                _ if self.line.len() < 2000 => self.line.push(byte),
-                _ => {}
-            }
         }
         let kind = match stream {
             Stream::Stdout => StreamKind::Stdout,
@@ -334,27 +309,11 @@ impl Output {
         own
     }
 
-    fn end_line(&mut self) {
-        let line = String::from_utf8_lossy(&self.line).trim_end().to_owned();
-        self.line.clear();
-        if self.tail.len() == TAIL_LINES {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
-    }
-
     fn refused(&self, status: i64) -> Option<String> {
         let words = self
             .first_words
             .as_ref()
             .filter(|_| status >= i64::from(SETUP_FAILED))?;
         start_failure(std::str::from_utf8(words).ok()?, &self.token).map(str::to_owned)
-    }
-
-    fn tail(mut self) -> Vec<String> {
-        if !self.line.is_empty() {
-            self.end_line();
-        }
-        self.tail.into()
     }
 }

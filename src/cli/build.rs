@@ -16,6 +16,7 @@ pub(super) async fn build(
     environment: &Environment,
     session: Session,
 ) -> BuildResult {
+    let recipe = run::read(request).map_err(ended)?;
     let engine = connect(global, environment)
         .await
         .map_err(|error| vec![error])?;
@@ -24,7 +25,7 @@ pub(super) async fn build(
         sink: session.sink,
         cancel: session.cancelled,
     };
-    let built = run::build(request, &around).await.map_err(ended)?;
+    let built = run::build(request, &recipe, &around).await.map_err(ended)?;
     Ok(Outcome {
         config_digest: Some(built.config_digest),
         image: Some(built.image),

@@ -19,6 +19,7 @@ pub(super) async fn plan(
     environment: &Environment,
     session: Session,
 ) -> BuildResult {
+    let recipe = run::read(request).map_err(ended)?;
     let engine = connect(global, environment)
         .await
         .map_err(|error| vec![error])?;
@@ -27,7 +28,9 @@ pub(super) async fn plan(
         sink: session.sink,
         cancel: session.cancelled,
     };
-    let text = run::preview(request, &around).await.map_err(ended)?;
+    let text = run::preview(request, &recipe, &around)
+        .await
+        .map_err(ended)?;
     let printed = io::stdout().write_all(text.as_bytes());
     printed.map_err(|error| {
         vec![Diagnostic::error(error.to_string()).with_class(Class::Environment)]

@@ -61,18 +61,39 @@ impl From<Diagnostic> for Ended {
 struct Prepared {
     plan: Arc<Plan>,
     bases: bases::Bases,
-    context: Arc<ContextFiles>,
     network: NetworkMode,
+}
+
+/// The Dockerfile, read: what can be wrong with it alone is told before an engine is asked.
+pub struct Recipe {
+    parsed: crate::dockerfile::Parsed,
+    context: Arc<ContextFiles>,
+}
+
+/// Reads the Dockerfile.
+///
+/// # Errors
+/// With every independent mistake in it.
+pub fn read(request: &BuildRequest) -> Result<Recipe, Ended> {
+    unsupported::refuse(request)?;
+    let dockerfile = recipe::dockerfile(request)?;
+    let parsed = crate::dockerfile::parse(&dockerfile)?;
+    let context = Arc::new(recipe::context(request, &dockerfile)?);
+    Ok(Recipe { parsed, context })
 }
 
 /// Builds an image.
 ///
 /// # Errors
 /// With what is wrong, or when it was cancelled. Nothing of the build is left running.
-pub async fn build(request: &BuildRequest, around: &Surroundings) -> Result<Built, Ended> {
+pub async fn build(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+) -> Result<Built, Ended> {
     let began = Instant::now();
     let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
-    let work = build_in(request, around, &ledger);
+    let work = build_in(request, recipe, around, &ledger);
     let result = tokio::select! {
         result = work => result,
         () = around.cancel.cancelled() => Err(Ended::Cancelled),
@@ -91,6 +112,7 @@ pub async fn build(request: &BuildRequest, around: &Surroundings) -> Result<Buil
 
 async fn build_in(
     request: &BuildRequest,
+    recipe: &Recipe,
     around: &Surroundings,
     ledger: &Arc<Ledger>,
 ) -> Result<Built, Ended> {
@@ -98,12 +120,11 @@ async fn build_in(
     let engine = Arc::clone(&around.engine);
     let sweeping = tokio::spawn(async move { build::sweep(&*engine).await });
     let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
-    let prepared = prepare(request, around, &numbering).await?;
+    let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);
-    let context = Arc::clone(&prepared.context);
-    let builder = builder(request, around, ledger, &numbering, prepared);
+    let builder = builder(request, recipe, around, ledger, &numbering, prepared);
     let snapshot = builder.build().await;
-    context.save();
+    recipe.context.save();
     let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
     let built = export(request, around, &plan, &snapshot).await?;
     match sweeping.await {
@@ -115,40 +136,37 @@ async fn build_in(
     Ok(built)
 }
 
-/// Reads the Dockerfile, plans it and finds its base images.
+/// Plans the Dockerfile and finds its base images.
 async fn prepare(
     request: &BuildRequest,
+    recipe: &Recipe,
     around: &Surroundings,
     numbering: &Numbering,
 ) -> Result<Prepared, Ended> {
-    unsupported::refuse(request)?;
-    let source = recipe::dockerfile(request)?;
-    let parsed = crate::dockerfile::parse(&source)?;
-    for warning in &parsed.warnings {
+    for warning in &recipe.parsed.warnings {
         around.sink.emit(Event::Warning(
             warning.render(crate::diag::Style::default()),
         ));
     }
-    let context = recipe::context(request, &source)?;
     let engine = &*around.engine;
     let options = recipe::plan_options(request, engine.info())?;
-    let mut graph = plan::graph(&parsed.dockerfile, options)?;
+    let mut graph = plan::graph(&recipe.parsed.dockerfile, options)?;
     let network = network::choose(&request.network, engine).await?;
     if let Some(line) = &network.note {
         numbering.note(line.clone());
     }
     let bases = bases::supply(&mut graph, engine, request.pull, numbering).await?;
-    let plan = graph.bind()?;
+    let plan = Arc::new(graph.bind()?);
     Ok(Prepared {
-        plan: Arc::new(plan),
+        plan,
         bases,
-        context: Arc::new(context),
         network: network.mode,
     })
 }
 
 fn builder(
     request: &BuildRequest,
+    recipe: &Recipe,
     around: &Surroundings,
     ledger: &Arc<Ledger>,
     numbering: &Arc<Numbering>,
@@ -159,7 +177,7 @@ fn builder(
         ledger: Arc::clone(ledger),
         plan: prepared.plan,
         bases: prepared.bases,
-        context: prepared.context,
+        context: Arc::clone(&recipe.context),
         settings: Settings {
             network: prepared.network,
             extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
@@ -201,15 +219,18 @@ async fn export(
 ///
 /// # Errors
 /// As [`build`].
-pub async fn preview(request: &BuildRequest, around: &Surroundings) -> Result<String, Ended> {
+pub async fn preview(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+) -> Result<String, Ended> {
     let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
     let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
-    let prepared = prepare(request, around, &numbering).await?;
+    let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);
-    let context = Arc::clone(&prepared.context);
-    let builder = builder(request, around, &ledger, &numbering, prepared);
+    let builder = builder(request, recipe, around, &ledger, &numbering, prepared);
     let found = builder.preview().await;
-    context.save();
+    recipe.context.save();
     let closed = ledger.close().await;
     let found = found.map_err(|failure| (*failure).clone())?;
     closed.map_err(|error| build::of_engine(&error))?;

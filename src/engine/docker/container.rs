@@ -41,7 +41,13 @@ impl DockerEngine {
             .docker
             .start_container(container, None::<StartContainerOptions>)
             .await;
-        started.map_err(|error| self.error(error))
+        started.map_err(|error| match self.error(error) {
+            // The container whose network it joins; newer engines call that their own fault.
+            EngineError::Api { message, .. } if message.contains("No such container") => {
+                EngineError::NotFound { message }
+            }
+            error => error,
+        })
     }
 
     /// Asked after the start, `not-running` cannot miss the end: it answers at once when the

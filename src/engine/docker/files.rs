@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::io::StreamReader;
 
 use super::{DockerEngine, if_there};
-use crate::engine::{PathStat, Result, TarStream};
+use crate::engine::{EngineError, PathStat, Result, TarStream};
 
 impl DockerEngine {
     /// A container that is not there looks like a path that is not there: the answer to a `HEAD`
@@ -20,7 +20,17 @@ impl DockerEngine {
             .docker
             .get_container_archive_info(container, Some(options))
             .await;
-        let found = if_there(found.map_err(|error| self.error(error)))?;
+        let found = match if_there(found.map_err(|error| self.error(error))) {
+            // What is wrong is only said in answer to a `GET`.
+            Err(EngineError::Api { .. }) => match self.read_path(container, path).await {
+                Err(EngineError::Api { message, .. }) if message.contains("not a directory") => {
+                    None
+                }
+                Err(error) => return Err(error),
+                Ok(_) => return Err(EngineError::Unexpected(format!("no state of `{path}`"))),
+            },
+            found => found?,
+        };
         Ok(found.map(|found| PathStat {
             name: found.name,
             mode: unix_mode(found.file_mode),

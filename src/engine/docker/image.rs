@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bollard::errors::Error;
 use bollard::models::{ImageInspect, OciDescriptor};
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
@@ -41,11 +42,16 @@ impl DockerEngine {
                 message: format!("no such image: {name}"),
             });
         }
-        let found = self
-            .docker
-            .inspect_image(name)
-            .await
-            .map_err(|error| self.error(error))?;
+        let found = self.docker.inspect_image(name).await;
+        let found = found.map_err(|error| match error {
+            // An index of the containerd store without a single manifest: `RootFS` is empty.
+            Error::JsonDataError { message, .. } if message.contains("missing field `Type`") => {
+                EngineError::NotFound {
+                    message: format!("the image `{name}` is here, but nothing of its content"),
+                }
+            }
+            error => self.error(error),
+        })?;
         if self.is_containerd()
             && let Some(id) = &found.id
             && let Some(root) = found.descriptor.as_ref().and_then(descriptor)
