@@ -44,6 +44,8 @@ pub struct BuildRequest {
     pub parallel: usize,
     /// Where bowline keeps what it remembers between builds.
     pub cache_dir: PathBuf,
+    /// Where files go that a build needs only while it runs.
+    pub scratch_dir: PathBuf,
     pub report: Report,
 }
 

@@ -126,12 +126,14 @@ fn a_changed_file_runs_only_what_depends_on_it() {
             "FROM busybox AS left\nCOPY l /\nRUN cat /l > /lo\nFROM busybox AS right\nCOPY r /\nRUN wc -c < /r > /ro\nFROM busybox\nCOPY --from=left /lo /\nCOPY --from=right /ro /\nRUN cat /lo /ro > /all\n",
         ),
         ("l", "left"),
-        ("r", "right"),
+        ("r", "twenty bytes of text"),
     ]);
     let tag = "bowline-test-change";
     let (first, _) = built(&bowline, folder.path(), tag, &["--no-cache"]);
     // As long as before: what the step makes of it is the same, and nothing after it runs.
-    fs::write(folder.path().join("r"), "RIGHT").unwrap();
+    // No earlier run of this test had the same content.
+    let new = format!("{:020}", crate::support::unique());
+    fs::write(folder.path().join("r"), &new).unwrap();
     let (second, progress) = built(&bowline, folder.path(), tag, &[]);
     assert!(
         progress.contains("[right 3/3] RUN wc -c < /r > /ro"),
@@ -155,7 +157,7 @@ fn a_changed_file_runs_only_what_depends_on_it() {
         "{progress}"
     );
     assert_eq!(first, second);
-    fs::write(folder.path().join("r"), "longer than before").unwrap();
+    fs::write(folder.path().join("r"), format!("longer {new}")).unwrap();
     let (third, progress) = built(&bowline, folder.path(), tag, &[]);
     assert_ne!(first, third);
     assert!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub no_cache_stages: Vec<String>,
     /// How many steps may run at once.
     pub parallel: usize,
+    /// Where temporary files go.
+    pub scratch: PathBuf,
 }
 
 type StageResult = std::result::Result<Snapshot, Failure>;
@@ -298,7 +301,9 @@ impl Builder {
             Action::Copy(copy) => Some(self.gather(step, copy, source.as_ref(), progress).await?),
             Action::Run(_) | Action::Workdir(_) => None,
         };
-        let inputs = files.as_ref().map_or(Inputs::None, |files| files.inputs());
+        let inputs = files
+            .as_ref()
+            .map_or(Inputs::None, super::copy::Files::inputs);
         let content = Key::step(&below.content, &step.action, &inputs);
         let names = Names {
             definition: definition.clone(),

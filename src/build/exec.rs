@@ -61,7 +61,7 @@ impl Builder {
             }
             other => other.map(|ended| (name, ended)),
         };
-        let (container, ended) = ended.map_err(|error| self.start_failed(step, &spec, &error))?;
+        let (container, ended) = ended.map_err(|error| Self::start_failed(step, &spec, &error))?;
         if ended.status != 0 {
             let failed = self.command_failed(step, run, &container, &ended).await;
             self.ledger.leave(&container);
@@ -174,7 +174,7 @@ impl Builder {
         Ok(authored.snapshot(rootfs))
     }
 
-    fn start_failed(&self, step: &Step, spec: &ContainerSpec, error: &EngineError) -> Failure {
+    fn start_failed(step: &Step, spec: &ContainerSpec, error: &EngineError) -> Failure {
         let NetworkMode::Container(target) = &spec.network else {
             return failure::engine(step, error);
         };

@@ -14,9 +14,9 @@ use super::owner::Owner;
 use crate::engine::{Engine, Result};
 
 /// The build that a container belongs to.
-pub const LABEL_BUILD: &str = "bowline.build";
+const LABEL_BUILD: &str = "bowline.build";
 /// Who runs that build; see [`Owner`].
-pub const LABEL_OWNER: &str = "bowline.owner";
+const LABEL_OWNER: &str = "bowline.owner";
 
 /// The containers of one build.
 pub struct Ledger {

@@ -12,7 +12,7 @@ const LONGEST_BUILD: u64 = 48 * 60 * 60;
 
 /// `boot:namespace:pid:start:seconds`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+pub(super) struct Owner {
     /// The boot ID and the PID namespace: where the other numbers mean something.
     place: String,
     pid: u32,
@@ -23,7 +23,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    pub fn this_process() -> Self {
+    pub(super) fn this_process() -> Self {
         let pid = std::process::id();
         Self {
             place: place(),
@@ -47,7 +47,7 @@ impl Owner {
     }
 
     /// Whether the owner that a label names is certainly gone.
-    pub fn is_dead(label: &str) -> bool {
+    pub(super) fn is_dead(label: &str) -> bool {
         let Some(owner) = Self::parse(label) else {
             return false;
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Why a step would or would not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+enum Verdict {
     Hit,
     /// No image of the engine has the step's key.
     Miss,

@@ -23,18 +23,18 @@ const MAX_LINKS: usize = 40;
 
 /// What is known of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meta {
-    pub kind: MetaKind,
+pub(super) struct Meta {
+    pub(super) kind: MetaKind,
     /// Permission bits up to 07777.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime: Mtime,
-    pub xattrs: Vec<Xattr>,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mtime: Mtime,
+    pub(super) xattrs: Vec<Xattr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetaKind {
+pub(super) enum MetaKind {
     Dir,
     File,
     Symlink(String),
@@ -42,14 +42,14 @@ pub enum MetaKind {
 }
 
 impl Meta {
-    pub fn is_dir(&self) -> bool {
+    pub(super) fn is_dir(&self) -> bool {
         self.kind == MetaKind::Dir
     }
 }
 
 /// The file system after a step.
 #[derive(Clone)]
-pub struct Rootfs {
+pub(super) struct Rootfs {
     lower: Arc<Lower>,
     /// What layers that bowline wrote put over it, by absolute path.
     authored: Arc<BTreeMap<String, Meta>>,
@@ -68,7 +68,11 @@ struct Lower {
 
 impl Rootfs {
     /// The files of an image; of nothing at all when there is no image.
-    pub fn of_image(engine: &Arc<dyn Engine>, ledger: &Arc<Ledger>, image: Option<String>) -> Self {
+    pub(super) fn of_image(
+        engine: &Arc<dyn Engine>,
+        ledger: &Arc<Ledger>,
+        image: Option<String>,
+    ) -> Self {
         let lower = Lower {
             engine: Arc::clone(engine),
             ledger: Arc::clone(ledger),
@@ -84,7 +88,7 @@ impl Rootfs {
     }
 
     /// The files of an image that a container was committed to; the container shows them.
-    pub fn of_container(
+    pub(super) fn of_container(
         engine: &Arc<dyn Engine>,
         ledger: &Arc<Ledger>,
         image: String,
@@ -99,7 +103,7 @@ impl Rootfs {
 
     /// The files after a layer was put on top.
     #[must_use]
-    pub fn with_layer(&self, image: String, entries: BTreeMap<String, Meta>) -> Self {
+    pub(super) fn with_layer(&self, image: String, entries: BTreeMap<String, Meta>) -> Self {
         let mut authored = (*self.authored).clone();
         authored.extend(entries);
         Self {
@@ -120,7 +124,7 @@ impl Rootfs {
     }
 
     /// What `path` is, links in its parents not followed: ask [`Rootfs::resolve`] first.
-    pub async fn lstat(&self, path: &str) -> Result<Option<Meta>> {
+    pub(super) async fn lstat(&self, path: &str) -> Result<Option<Meta>> {
         if let Some(meta) = self.authored.get(path) {
             return Ok(Some(meta.clone()));
         }
@@ -129,7 +133,7 @@ impl Rootfs {
 
     /// The path that `path` really is: every link in it followed, inside the root. The last
     /// part is followed too when `follow_last` says so. What does not exist stays as it is.
-    pub async fn resolve(&self, path: &str, follow_last: bool) -> Result<String> {
+    pub(super) async fn resolve(&self, path: &str, follow_last: bool) -> Result<String> {
         self.foresee(path).await?;
         let mut todo: Vec<String> = parts(path).rev().map(str::to_owned).collect();
         let mut done = String::new();
@@ -181,7 +185,7 @@ impl Rootfs {
     }
 
     /// The bytes of a file, links followed; `None` when it is not there or not a file.
-    pub async fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) async fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let real = self.resolve(path, true).await?;
         let fresh;
         let lower = if self.authored.contains_key(&real) {
@@ -224,7 +228,7 @@ impl Rootfs {
     }
 
     /// A tar of everything below `path` of this very image.
-    pub async fn read_tree(&self, path: &str) -> Result<Option<TarStream>> {
+    pub(super) async fn read_tree(&self, path: &str) -> Result<Option<TarStream>> {
         if self.authored.is_empty() {
             return self.lower.read(path).await;
         }

@@ -5,7 +5,7 @@ use crate::engine::{EngineError, Result};
 
 /// Why an owner cannot be told.
 #[derive(Debug, thiserror::Error)]
-pub enum UserError {
+pub(super) enum UserError {
     #[error("{0}")]
     Engine(#[from] EngineError),
     /// The image has no file to look a name up in.
@@ -18,7 +18,7 @@ pub enum UserError {
 /// The numbers of `user[:group]` in an image. A number stands for itself. A user without a group
 /// has the user's group by name, and by number the group of that number. A name that the files
 /// do not have is 0, as in BuildKit.
-pub async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), UserError> {
+pub(super) async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), UserError> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
@@ -37,13 +37,14 @@ pub async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), UserError>
     let gid = match group {
         None => own_gid,
         Some("") => own_gid,
-        Some(group) => match number(group) {
-            Some(gid) => gid,
-            None => {
+        Some(group) => {
+            if let Some(gid) = number(group) {
+                gid
+            } else {
                 let groups = file(rootfs, "/etc/group", group).await?;
                 find(&groups, group, &[2]).map_or(0, |found| found[0])
             }
-        },
+        }
     };
     Ok((uid, gid))
 }

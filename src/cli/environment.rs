@@ -152,6 +152,11 @@ impl Environment {
         })
     }
 
+    /// The directory for temporary files.
+    pub fn scratch_dir(&self) -> PathBuf {
+        self.path(TMPDIR).unwrap_or_else(|| PathBuf::from("/tmp"))
+    }
+
     /// Whoever has no home has it among temporary files.
     fn home(&self) -> PathBuf {
         self.path(HOME)

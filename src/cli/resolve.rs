@@ -59,6 +59,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         outputs,
         parallel: parallel(args.parallel.as_deref(), environment)?,
         cache_dir: environment.cache_dir(),
+        scratch_dir: environment.scratch_dir(),
         report: progress::report(args, debug, environment)?,
     };
     Ok(Resolved { request, warnings })

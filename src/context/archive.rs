@@ -128,17 +128,18 @@ const MAX_LINKS: usize = 40;
 impl<W: Write> Unpacker<'_, '_, W> {
     fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), UnpackError> {
         let shown = name::from_bytes(&entry.path_bytes());
-        let Some(path) = self.inside(&shown)? else {
+        let Some(path) = Self::inside(&shown)? else {
             return Ok(());
         };
         let Some(kind) = self.kind(entry, &shown)? else {
             return Ok(());
         };
-        if kind == Kind::Dir && self.leads_to_directory(&path)? {
-            if let Some(Kind::Symlink(_)) = self.lookup(&path)? {
-                // A link to a directory serves as the directory.
-                return Ok(());
-            }
+        if kind == Kind::Dir
+            && self.leads_to_directory(&path)?
+            && matches!(self.lookup(&path)?, Some(Kind::Symlink(_)))
+        {
+            // A link to a directory serves as the directory.
+            return Ok(());
         }
         let (dir, name) = split(&path);
         let dir = self.real_directory(dir)?;
@@ -160,14 +161,14 @@ impl<W: Write> Unpacker<'_, '_, W> {
             LayerError::Changed { .. } => {
                 UnpackError::Broken(io::Error::other("an entry ends early"))
             }
-            error => UnpackError::Layer(error),
+            error @ LayerError::Write(_) => UnpackError::Layer(error),
         })?;
         self.written.insert(path, kind);
         Ok(())
     }
 
     /// The name below the destination; `None` is the destination itself.
-    fn inside(&self, shown: &str) -> Result<Option<String>, UnpackError> {
+    fn inside(shown: &str) -> Result<Option<String>, UnpackError> {
         let cleaned = clean(shown.trim_start_matches('/'));
         if cleaned == ".." || cleaned.starts_with("../") {
             return Err(UnpackError::Outside {
@@ -195,7 +196,7 @@ impl<W: Write> Unpacker<'_, '_, W> {
             tar::EntryType::Symlink => Kind::Symlink(link()),
             tar::EntryType::Link => {
                 let target = link();
-                let Some(inner) = self.inside(&target)? else {
+                let Some(inner) = Self::inside(&target)? else {
                     return Err(UnpackError::LinkOutside {
                         path: shown.to_owned(),
                         target,

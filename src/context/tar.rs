@@ -336,13 +336,11 @@ impl Links {
     /// remembered.
     pub fn earlier(&mut self, entry: &Entry, dest: &str) -> Option<String> {
         let link = entry.link?;
-        match self.first.get(&link) {
-            Some(first) => Some(first.clone()),
-            None => {
-                self.first.insert(link, dest.to_owned());
-                None
-            }
+        if let Some(first) = self.first.get(&link) {
+            return Some(first.clone());
         }
+        self.first.insert(link, dest.to_owned());
+        None
     }
 }
 

@@ -161,6 +161,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(n: &i64) -> bool {
     *n == 0
 }

@@ -185,6 +185,7 @@ fn builder(
             no_cache: request.no_cache,
             no_cache_stages: request.no_cache_filter.clone(),
             parallel: request.parallel,
+            scratch: request.scratch_dir.clone(),
         },
         numbering: Arc::clone(numbering),
     })

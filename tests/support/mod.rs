@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use bowline::Bowline;
 pub use docker::Docker;
-pub use scene::{Container, Folder, LIMIT, shell};
+pub use scene::{Container, Folder, LIMIT, shell, unique};
 
 /// The engine's address. Without one there is nothing to test, and that must not look like
 /// success.

@@ -43,6 +43,13 @@ pub fn shell(folder: &Path, line: &str) {
     assert!(finished.success(), "{line}: {}", finished.everything());
 }
 
+/// A number that no other run has.
+pub fn unique() -> u128 {
+    std::time::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |time| time.as_nanos() % 1_000_000_000_000_000_000)
+}
+
 /// A running container that goes away with the test.
 pub struct Container {
     name: String,

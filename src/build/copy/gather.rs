@@ -66,7 +66,8 @@ impl Builder {
     ) -> Result<Files, Failure> {
         match (copy.from, source) {
             (CopyFrom::Stage(_) | CopyFrom::Image(_), Some(source)) => {
-                let tree = spool::tree(&source.rootfs, copy, progress).await;
+                let tree =
+                    spool::tree(&source.rootfs, copy, &self.settings.scratch, progress).await;
                 let tree = tree.map_err(|problem| Arc::new(problem.at(step)))?;
                 self.select_files(step, copy, tree).await
             }
@@ -199,7 +200,7 @@ fn tree_source(copy: &Copy, tree: &Arc<dyn FileTree>, found: Match) -> Result<So
 struct NoFiles;
 
 impl FileTree for NoFiles {
-    fn place(&self) -> &str {
+    fn place(&self) -> &'static str {
         "build context"
     }
 

@@ -1,6 +1,7 @@
 //! The tar of a layer, written while the engine takes it.
 
 use std::io::{self, Seek as _, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,9 +22,13 @@ const WAITING: usize = 8;
 
 /// The layer of placed files. Its size is reckoned first, because the archive that carries the
 /// layer to the engine must say it.
-pub(super) async fn new_layer(placed: Placed, progress: &Running) -> Result<NewLayer, Problem> {
+pub(super) async fn new_layer(
+    placed: Placed,
+    scratch: &Path,
+    progress: &Running,
+) -> Result<NewLayer, Problem> {
     if !placed.archives.is_empty() {
-        return with_archives(placed).await;
+        return with_archives(placed, scratch.to_owned()).await;
     }
     let placed = Arc::new(placed);
     let reckoned = {
@@ -60,10 +65,10 @@ pub(super) fn of_directories(placed: &Placed) -> Result<NewLayer, Problem> {
 }
 
 /// Archives tell their size only when they are unpacked, so the layer goes to a file first.
-async fn with_archives(placed: Placed) -> Result<NewLayer, Problem> {
+async fn with_archives(placed: Placed, scratch: PathBuf) -> Result<NewLayer, Problem> {
     let handle = tokio::runtime::Handle::current();
     let (size, file) = run(move || {
-        let file = tempfile::tempfile().map_err(crate::context::Error::Io)?;
+        let file = tempfile::tempfile_in(&scratch).map_err(crate::context::Error::Io)?;
         let mut writer = write(LayerWriter::new(io::BufWriter::new(file)), &placed)?;
         for archive in &placed.archives {
             let mut content = archive.tree.open(&archive.entry)?;

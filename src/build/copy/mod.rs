@@ -56,7 +56,7 @@ impl Builder {
             .await
             .map_err(|error| place_failed(step, &error))?;
         let known = placed.metas();
-        let layer = layer::new_layer(placed, progress).await;
+        let layer = layer::new_layer(placed, &self.settings.scratch, progress).await;
         let layer = layer.map_err(|problem| Arc::new(problem.at(step)))?;
         let layers = below.layers.clone();
         let made = author::step_image(&self.engine, platform, step, names, layers, Some(layer));

@@ -1,5 +1,6 @@
 //! The files of a stage or an image that a copy wants, read out of the engine once.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::io::SyncIoBridge;
@@ -18,10 +19,10 @@ const MAX_LINKS: usize = 40;
 pub(super) async fn tree(
     rootfs: &Rootfs,
     copy: &Copy,
+    scratch: &Path,
     progress: &Running,
 ) -> Result<Arc<dyn FileTree>, Problem> {
-    let scratch = std::env::temp_dir();
-    let mut tree = TarTree::new(&scratch, "source's files")?;
+    let mut tree = TarTree::new(scratch, "source's files")?;
     for source in &copy.sources {
         let CopySource::Path(path) = source else {
             continue;
