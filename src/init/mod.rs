@@ -10,13 +10,14 @@
 
 pub mod wire;
 
-// The program's own parts, here only so that their tests run with the library's.
+/// The program's own parts, here only so that their tests run with the library's.
 #[cfg(test)]
-mod directory;
-#[cfg(test)]
-mod lookup;
-#[cfg(test)]
-mod user;
+#[path = "."]
+mod program {
+    mod directory;
+    mod lookup;
+    mod user;
+}
 
 /// The program, an executable for Linux on [`ARCHITECTURE`].
 pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));

@@ -4,6 +4,8 @@
 //! it, and the other files do what [`Engine`] asks, a noun each. What differs between an engine
 //! with a graph driver and one with the containerd image store is in `base`, `load` and `peek`.
 
+#![expect(clippy::disallowed_types, reason = "the one module that may")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
