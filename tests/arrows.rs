@@ -16,28 +16,64 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("request", &["engine", "image"]),
     ("dockerfile", &["source", "diag", "image"]),
     ("context", &["source", "diag", "image"]),
-    ("plan", &["dockerfile", "request", "source", "diag", "image"]),
+    (
+        "plan",
+        &["dockerfile", "request", "source", "diag", "image"],
+    ),
     ("cache", &["plan", "context", "image"]),
-    ("output", &["engine", "image", "diag", "progress", "request"]),
+    (
+        "output",
+        &["engine", "image", "diag", "progress", "request"],
+    ),
     (
         "build",
         &[
-            "plan", "dockerfile", "context", "cache", "engine", "init", "progress", "request",
-            "source", "diag", "image",
+            "plan",
+            "dockerfile",
+            "context",
+            "cache",
+            "engine",
+            "init",
+            "progress",
+            "request",
+            "source",
+            "diag",
+            "image",
         ],
     ),
     (
         "run",
         &[
-            "build", "plan", "dockerfile", "context", "cache", "engine", "output", "progress",
-            "request", "source", "diag", "image",
+            "build",
+            "plan",
+            "dockerfile",
+            "context",
+            "cache",
+            "engine",
+            "output",
+            "progress",
+            "request",
+            "source",
+            "diag",
+            "image",
         ],
     ),
     (
         "cli",
         &[
-            "run", "build", "plan", "dockerfile", "context", "cache", "engine", "output",
-            "progress", "request", "source", "diag", "image",
+            "run",
+            "build",
+            "plan",
+            "dockerfile",
+            "context",
+            "cache",
+            "engine",
+            "output",
+            "progress",
+            "request",
+            "source",
+            "diag",
+            "image",
         ],
     ),
 ];
@@ -64,7 +100,10 @@ type Files = BTreeMap<PathBuf, String>;
 
 #[test]
 fn no_forbidden_arrow() {
-    let complaints = complaints(&read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))));
+    let complaints = complaints(&read(Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src"
+    ))));
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
@@ -77,7 +116,9 @@ fn complaints(files: &Files) -> Vec<String> {
         }
         let place = path.display();
         let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == module) else {
-            complaints.push(format!("{place}: `{module}` has no row in the table of arrows"));
+            complaints.push(format!(
+                "{place}: `{module}` has no row in the table of arrows"
+            ));
             continue;
         };
         let code = code(text);
@@ -87,7 +128,9 @@ fn complaints(files: &Files) -> Vec<String> {
             }
         }
         if code.contains("super::super") {
-            complaints.push(format!("{place}: `super::super` hides an arrow, say `crate::`"));
+            complaints.push(format!(
+                "{place}: `super::super` hides an arrow, say `crate::`"
+            ));
         }
         if code.contains("bollard") && !path.starts_with("engine/docker") {
             complaints.push(format!("{place}: only `engine::docker` may name `bollard`"));
@@ -97,7 +140,9 @@ fn complaints(files: &Files) -> Vec<String> {
         }
         if PURE.contains(&module.as_str()) {
             for word in WORLD.iter().filter(|word| code.contains(**word)) {
-                complaints.push(format!("{place}: `{module}` is pure and may not use `{word}`"));
+                complaints.push(format!(
+                    "{place}: `{module}` is pure and may not use `{word}`"
+                ));
             }
         }
     }
@@ -124,7 +169,9 @@ fn code(text: &str) -> String {
         lines[*at] == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{')
     };
     let end = (0..lines.len()).find(is_tests).unwrap_or(lines.len());
-    let code = lines[..end].iter().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines[..end]
+        .iter()
+        .filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| [line, "\n"]).collect()
 }
 
@@ -164,7 +211,9 @@ fn group_names(group: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> Option<String> {
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
     (end > 0).then(|| text[..end].to_owned())
 }
 
@@ -240,7 +289,10 @@ fn forbidden_arrows_are_found() {
     }
     let mut files = sound();
     files.remove(Path::new("image.rs"));
-    assert_eq!(complaints(&files), ["there is no module `image`, but a row for it"]);
+    assert_eq!(
+        complaints(&files),
+        ["there is no module `image`, but a row for it"]
+    );
 }
 
 #[test]
@@ -250,7 +302,10 @@ fn allowed_arrows_are_not_found() {
         macro_rules! m { () => { $crate::cli } }\n\
         #[cfg(test)]\nmod tests {\n    use crate::cli;\n    use std::fs;\n}\n";
     files.insert("plan/graph.rs".into(), text.to_owned());
-    files.insert("lib.rs".into(), "pub use crate::engine::docker;\n".to_owned());
+    files.insert(
+        "lib.rs".into(),
+        "pub use crate::engine::docker;\n".to_owned(),
+    );
     assert_eq!(complaints(&files), [""; 0]);
 }
 
