@@ -404,7 +404,9 @@ async fn full_disk() {
     header.set_size(size);
     header.set_mode(0o644);
     header.set_cksum();
-    let noise: Vec<u8> = (0..1_u32 << 18).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let noise: Vec<u8> = (0..1_u32 << 18)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
     let noise = Bytes::from(noise);
     let head = Bytes::copy_from_slice(header.as_bytes());
     let chunks = (0..200).map(move |_| Ok(noise.clone()));
@@ -416,7 +418,10 @@ async fn full_disk() {
     let tag = format!("{}:1", unique("full"));
     let request = LoadRequest {
         below: Vec::new(),
-        new_layer: Some(NewLayer { size: size + 1536, content: content.boxed() }),
+        new_layer: Some(NewLayer {
+            size: size + 1536,
+            content: content.boxed(),
+        }),
         config: Box::new(move |layers| config(&*own, layers)),
         tags: vec![tag.clone()],
     };

@@ -90,7 +90,11 @@ async fn measure() {
     }
     for (what, mut list) in times.0 {
         list.sort_by(f64::total_cmp);
-        println!("{what:34} {:7.1}  (least {:.1})", list[list.len() / 2], list[0]);
+        println!(
+            "{what:34} {:7.1}  (least {:.1})",
+            list[list.len() / 2],
+            list[0]
+        );
     }
 }
 
@@ -101,7 +105,10 @@ async fn measure_large_layers() {
     let base = busybox(&engine).await;
     let names: Vec<String> = (0..10_000).map(|n| format!("d{}/f{n}", n % 100)).collect();
     let text = unique("many");
-    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
+    let files: Vec<(&str, &str)> = names
+        .iter()
+        .map(|name| (name.as_str(), text.as_str()))
+        .collect();
     let many = tar(&files);
     let now = Instant::now();
     let loaded = load(&engine, &base, Some(&many), &[], |_| {}).await;
@@ -127,22 +134,39 @@ async fn measure_large_layers() {
     let noise = Bytes::from(noise);
     let body = futures::stream::iter((0..1024).map(move |_| Ok(noise.clone())));
     let ends = futures::stream::iter([Ok(Bytes::from(vec![0; 1024]))]);
-    let content = futures::stream::iter([Ok(head)]).chain(body).chain(ends).boxed();
+    let content = futures::stream::iter([Ok(head)])
+        .chain(body)
+        .chain(ends)
+        .boxed();
     let own = std::sync::Arc::clone(&engine);
     let request = LoadRequest {
         below: base,
-        new_layer: Some(NewLayer { size: gib + 1536, content }),
+        new_layer: Some(NewLayer {
+            size: gib + 1536,
+            content,
+        }),
         config: Box::new(move |layers| config(&*own, layers)),
         tags: Vec::new(),
     };
     let (before, now) = (peak_memory(), Instant::now());
     let loaded = engine.load(request).await.unwrap();
-    println!("1 GiB: {:?}, peak memory {} MB, before {before} MB", now.elapsed(), peak_memory());
+    println!(
+        "1 GiB: {:?}, peak memory {} MB, before {before} MB",
+        now.elapsed(),
+        peak_memory()
+    );
     engine.remove_image(&loaded.id, true).await.unwrap();
 }
 
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() >> 10
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or_default();
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap_or_default()
+        >> 10
 }

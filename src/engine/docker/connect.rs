@@ -53,10 +53,9 @@ impl DockerEngine {
         let address = address(endpoint);
         let (version, docker) = tokio::join!(knock(endpoint, &address), async {
             let docker = client(endpoint, &address)?;
-            let info = docker
-                .info()
-                .await
-                .map_err(|error| error::from_bollard(&address, error))?;
+            let info = docker.info().await;
+            let info =
+                info.map_err(|error| wants_tls(error::from_bollard(&address, error), &address))?;
             Ok::<_, EngineError>((docker, info))
         });
         // The knock's error is the better one: it comes from the socket itself.
@@ -137,10 +136,12 @@ fn modifier(
         let target = uri.path_and_query().map_or("/", |both| both.as_str());
         let mut target = format!("{prefix}{target}");
         // bollard's image inspect takes no options. With this one it tells an index's manifests.
-        if manifests && uri.path().starts_with("/images/") && uri.path().ends_with("/json") {
-            if uri.path() != "/images/json" {
-                target.push_str("?manifests=1");
-            }
+        if manifests
+            && uri.path().starts_with("/images/")
+            && uri.path().ends_with("/json")
+            && uri.path() != "/images/json"
+        {
+            target.push_str("?manifests=1");
         }
         let mut parts = uri.clone().into_parts();
         if let Ok(target) = target.parse() {
@@ -224,6 +225,19 @@ async fn asked_version(docker: &Docker, address: &str) -> Result<String> {
     version
         .api_version
         .ok_or_else(|| EngineError::Unexpected("it names no API version".into()))
+}
+
+/// Without TLS on a port with TLS, the engine has an answer of its own.
+fn wants_tls(error: EngineError, address: &str) -> EngineError {
+    match error {
+        EngineError::Api { message, .. } if message.contains("HTTP request to an HTTPS server") => {
+            EngineError::Unreachable {
+                endpoint: address.to_owned(),
+                reason: "it wants TLS: set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH`".into(),
+            }
+        }
+        error => error,
+    }
 }
 
 /// The version both sides speak.

@@ -23,7 +23,9 @@ impl DockerEngine {
         let found = match if_there(found.map_err(|error| self.error(error))) {
             // What is wrong is only said in answer to a `GET`.
             Err(EngineError::Api { .. }) => match self.read_path(container, path).await {
-                Err(EngineError::Api { message, .. }) if message.contains("not a directory") => None,
+                Err(EngineError::Api { message, .. }) if message.contains("not a directory") => {
+                    None
+                }
                 Err(error) => return Err(error),
                 Ok(_) => return Err(EngineError::Unexpected(format!("no state of `{path}`"))),
             },
