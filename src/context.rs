@@ -1,0 +1,42 @@
+//! The build context and what is made of it: ignore rules, file trees, the sources of a
+//! copy, content digests, and layers.
+//!
+//! The way of a file from the context into an image:
+//!
+//! 1. [`IgnoreRules`] are read from a `.dockerignore`, [`Context::open`] takes them. Nothing
+//!    is listed before a copy asks for it.
+//! 2. [`select`](select()) resolves one source of `COPY` or `ADD` against a [`FileTree`] (the
+//!    context, or a [`TarTree`] made from an archive of an image's files or from a context
+//!    that is an archive) and gives [`Match`]es.
+//! 3. [`digest`] hashes what was selected, for the cache key; a [`StatCache`] remembers the
+//!    digests of files between builds.
+//! 4. [`LayerWriter`] writes the layer, entry by entry, hashing on the way.
+//!    [`archive::unpack`] puts the entries of an archive into it.
+//!
+//! All of it is synchronous and knows neither the plan nor an engine.
+
+pub mod archive;
+mod entry;
+mod error;
+mod glob;
+mod hash;
+pub mod ignore;
+pub mod name;
+mod path;
+mod select;
+mod stat_cache;
+mod tar;
+mod tar_tree;
+mod tree;
+mod walk;
+
+pub use entry::{Entry, Kind, LinkId, Mtime, Xattr};
+pub use error::{Error, IgnoreError, Result};
+pub use hash::{ContentDigest, digest};
+pub use ignore::{IgnoreRules, IgnoredBy};
+pub use select::{Match, Options, Selected, fixed_prefix, select};
+pub use stat_cache::StatCache;
+pub use tar::{LayerDigest, LayerError, LayerWriter, Links};
+pub use tar_tree::TarTree;
+pub use tree::{FileTree, resolve};
+pub use walk::Context;

@@ -1,0 +1,90 @@
+//! The file tree that sources of a copy are looked up in: a context, or an image's files.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::entry::{Entry, Kind, Xattr};
+use super::error::{Error, Result};
+use super::ignore::IgnoredBy;
+use super::path::{inside, join};
+
+/// Files by path, links never followed.
+///
+/// Paths are as in [`Entry::path`]; a path whose parents are not all directories is nothing.
+pub trait FileTree: Send + Sync {
+    /// What the tree is called in messages, such as `build context`.
+    fn place(&self) -> &str;
+
+    /// What is at `path`; `None` when nothing is, or when it is ignored.
+    fn lstat(&self, path: &str) -> Result<Option<Arc<Entry>>>;
+
+    /// What is in a directory, sorted by name; nothing when it is no directory.
+    fn list(&self, dir: &str) -> Result<Vec<Arc<Entry>>>;
+
+    /// Everything below a directory, each directory before what is in it, sorted by name in
+    /// each directory.
+    fn below(&self, dir: &str) -> Result<Vec<Arc<Entry>>> {
+        let mut all = Vec::new();
+        for entry in self.list(dir)? {
+            let is_dir = entry.is_dir();
+            all.push(Arc::clone(&entry));
+            if is_dir {
+                all.extend(self.below(&entry.path)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The extended attributes that a layer carries, sorted by name.
+    fn xattrs(&self, entry: &Entry) -> Result<Vec<Xattr>>;
+
+    /// The content of a file. It gives exactly [`Entry::size`] bytes, or fails.
+    fn open(&self, entry: &Entry) -> Result<Box<dyn Read + Send>>;
+
+    /// The rule that hides `path`, for a hint.
+    fn ignored_by(&self, _path: &str) -> Option<IgnoredBy> {
+        None
+    }
+
+    /// The digest of a file that an earlier build remembers, or the chance to remember it.
+    fn identity(&self, _entry: &Entry) -> Option<[u8; 16]> {
+        None
+    }
+}
+
+/// The path that `path` really is: every link in it followed, inside the root (`..` at the
+/// root stays there). What does not exist stays as it is.
+pub fn resolve(tree: &dyn FileTree, path: &str) -> Result<String> {
+    let mut todo: Vec<String> = inside(path).split('/').rev().map(str::to_owned).collect();
+    let mut done = String::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.truncate(done.rfind('/').unwrap_or(0));
+                continue;
+            }
+            _ => {}
+        }
+        let next = join(&done, &part);
+        let Some(Kind::Symlink(target)) = tree.lstat(&next)?.map(|entry| entry.kind.clone()) else {
+            done = next;
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Error::TooManyLinks {
+                path: path.to_owned(),
+            });
+        }
+        if target.starts_with('/') {
+            done.clear();
+        }
+        todo.extend(target.split('/').rev().map(str::to_owned));
+    }
+    Ok(done)
+}
+
+/// How many links a path may lead through, as in the kernel.
+const MAX_LINKS: usize = 255;
