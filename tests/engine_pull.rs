@@ -65,7 +65,7 @@ async fn by_tag_and_by_digest_with_progress() {
         };
         let base = engine.base_image(&by.to_string(), &amd64).await.unwrap();
         assert_eq!(base.config.config.cmd, ["amd64"]);
-        assert_eq!(base.config.rootfs.diff_ids, [diff_id.clone()]);
+        assert_eq!(base.config.rootfs.diff_ids, std::slice::from_ref(&diff_id));
         let expected = format!("{}/image@{}", registry.address, registry.digest);
         assert!(
             base.repo_digests.contains(&expected),

@@ -126,20 +126,20 @@ impl DockerEngine {
     }
 
     pub(super) async fn read_layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>> {
-        let root = match self.root(image) {
-            Some(root) => root,
-            None => {
-                let found = self.inspect_image(image).await?;
-                let diff_ids = diff_ids(&found);
-                if !self.is_containerd() {
-                    return Ok(plain(&diff_ids, known));
-                }
-                let id = found.id.unwrap_or_default();
-                match self.root(&id) {
-                    Some(root) => root,
-                    // An engine that does not tell the descriptor.
-                    None => return self.exported_layers(&id, &diff_ids).await,
-                }
+        let known_root = self.root(image);
+        let root = if let Some(root) = known_root {
+            root
+        } else {
+            let found = self.inspect_image(image).await?;
+            let diff_ids = diff_ids(&found);
+            if !self.is_containerd() {
+                return Ok(plain(&diff_ids, known));
+            }
+            let id = found.id.unwrap_or_default();
+            match self.root(&id) {
+                Some(root) => root,
+                // An engine that does not tell the descriptor.
+                None => return self.exported_layers(&id, &diff_ids).await,
             }
         };
         if root.diff_ids.len() <= known.len() && is_prefix(&root.diff_ids, known) {

@@ -6,7 +6,6 @@
 //! the version, so that a newer engine answers as the ones that were tested.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use http::HeaderValue;
@@ -14,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::auth::Credentials;
+use super::tcp::{self, CONNECT_TIMEOUT};
 use super::{DockerEngine, error};
 use crate::engine::{Endpoint, EngineError, EngineInfo, ImageStore, Result};
 use crate::image::Platform;
@@ -24,9 +24,6 @@ const OLDEST_TEXT: &str = "1.41";
 
 /// A step or a pull takes as long as it takes: bollard's limit for an answer is a year.
 const NO_TIMEOUT: u64 = 365 * 24 * 3600;
-
-/// How long a host may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As `DOCKER_HOST` would spell it.
 pub(super) fn address(endpoint: &Endpoint) -> String {
@@ -97,30 +94,17 @@ impl DockerEngine {
 }
 
 fn client(endpoint: &Endpoint, address: &str) -> Result<Docker> {
-    let made = match endpoint {
+    match endpoint {
         Endpoint::Unix(path) => {
             let path = path.to_str().ok_or_else(|| EngineError::Unreachable {
                 endpoint: address.to_owned(),
                 reason: "the path is not UTF-8".into(),
             })?;
             Docker::connect_with_unix(path, NO_TIMEOUT, API_DEFAULT_VERSION)
+                .map_err(|error| error::from_bollard(address, error))
         }
-        Endpoint::Tcp { address, tls: None } => {
-            Docker::connect_with_http(address, NO_TIMEOUT, API_DEFAULT_VERSION)
-        }
-        Endpoint::Tcp {
-            address,
-            tls: Some(folder),
-        } => Docker::connect_with_ssl(
-            address,
-            &folder.join("key.pem"),
-            &folder.join("cert.pem"),
-            &folder.join("ca.pem"),
-            NO_TIMEOUT,
-            API_DEFAULT_VERSION,
-        ),
-    };
-    made.map_err(|error| error::from_bollard(address, error))
+        Endpoint::Tcp { address, tls } => tcp::client(address, tls.as_deref(), NO_TIMEOUT),
+    }
 }
 
 /// What every request gets: the API version in its path, which bollard leaves out, our name,
