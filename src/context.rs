@@ -34,7 +34,7 @@ pub use entry::{Entry, Kind, LinkId, Mtime, Xattr};
 pub use error::{Error, IgnoreError, Result};
 pub use hash::{ContentDigest, digest};
 pub use ignore::{IgnoreRules, IgnoredBy};
-pub use select::{Match, Options, Selected, select};
+pub use select::{Match, Options, Selected, fixed_prefix, select};
 pub use stat_cache::StatCache;
 pub use tar::{LayerDigest, LayerError, LayerWriter, Links};
 pub use tar_tree::TarTree;

@@ -9,8 +9,18 @@
 //! Names `source`, `diag` and `image` only.
 
 pub mod ast;
+mod csv;
+mod directive;
 pub mod expand;
+mod flags;
+#[cfg(test)]
+mod golden;
+mod heredoc;
+mod joined;
+mod json;
+mod lex;
 pub mod mount;
 mod parse;
+mod split;
 
 pub use parse::{Parsed, parse, parse_instruction};

@@ -1,1 +1,22 @@
-fn main() {}
+//! The one test binary: it links once, and its tests share one engine.
+//!
+//! They need a Docker Engine, the one that `DOCKER_HOST` names, with `busybox:latest` in it, and
+//! fail without one: `tests/run.sh` provides it.
+#![allow(
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::disallowed_methods,
+    reason = "tests start programs, read variables and files as they please"
+)]
+
+mod arrows;
+mod build;
+mod cancel;
+mod engine_base;
+mod engine_container;
+mod engine_files;
+mod engine_load;
+mod engine_measure;
+mod engine_pull;
+mod errors;
+mod support;

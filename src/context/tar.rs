@@ -109,6 +109,14 @@ impl<W: Write> LayerWriter<W> {
         }
     }
 
+    /// Counts a file as [`add_file`](Self::add_file) does, without its content: for a writer
+    /// that only reckons a size, and whose digest means nothing.
+    pub fn reserve_file(&mut self, entry: &Entry, xattrs: &[Xattr]) -> Result<(), LayerError> {
+        self.header(entry, xattrs)?;
+        self.written += entry.size.next_multiple_of(BLOCK as u64);
+        Ok(())
+    }
+
     /// Removes `path` of the layers below.
     pub fn whiteout(&mut self, path: &str) -> Result<(), LayerError> {
         let (dir, name) = split(path);

@@ -5,6 +5,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use crate::diag::{Diagnostic, Label, Severity, Style};
 use crate::source::Span;
 
+/// Bold and cyan, as the renderer writes its own helps.
+const HINT_IN_COLOR: &str = "\u{1b}[1m\u{1b}[96mhint\u{1b}[0m: ";
+
 impl Diagnostic {
     /// The whole text, with the lines of the sources that it speaks of. Ends with a line break.
     #[must_use]
@@ -33,7 +36,7 @@ impl Diagnostic {
         let mut text = renderer.term_width(style.width).render(&[group]);
         text.push('\n');
         for hint in &self.hints {
-            text.push_str("hint: ");
+            text.push_str(if style.color { HINT_IN_COLOR } else { "hint: " });
             text.push_str(hint);
             text.push('\n');
         }
@@ -85,4 +88,71 @@ fn inside(span: Span, text: &str) -> Span {
 
 fn floor(text: &str, offset: usize) -> usize {
     text.floor_char_boundary(offset.min(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diag::{Diagnostic, Style};
+    use crate::source::{SourceFile, Span};
+
+    #[test]
+    fn everything_is_shown_in_its_place() {
+        let one = SourceFile::new("Dockerfile", "FROM a\nRUN b \\\n  c\n");
+        let two = SourceFile::new("trigger", "COPY x\n");
+        let text = Diagnostic::warning("something is odd")
+            .with_code("OddThing")
+            .with_label(&one, Span::new(11, 18), "from here to there")
+            .with_context(&two, Span::new(5, 6), "because of this")
+            .with_note("it was always so")
+            .with_hint("change it")
+            .render(Style::default());
+        insta::assert_snapshot!(text, @r"
+        warning[OddThing]: something is odd
+         --> Dockerfile:2:5
+          |
+        2 |   RUN b \
+          |  _____^
+        3 | |   c
+          | |___^ from here to there
+          |
+         ::: trigger:1:6
+          |
+        1 |   COPY x
+          |        - because of this
+          |
+          = note: it was always so
+        hint: change it
+        ");
+    }
+
+    #[test]
+    fn places_outside_the_file_do_no_harm() {
+        let source = SourceFile::new("Dockerfile", "é");
+        for span in [
+            Span::new(0, 1),
+            Span::new(1, 9),
+            Span::new(7, 9),
+            Span::at(2),
+        ] {
+            let error = Diagnostic::error("odd").with_label(&source, span, "here");
+            assert!(error.render(Style::default()).starts_with("error: odd\n"));
+        }
+    }
+
+    #[test]
+    fn long_lines_are_cut_to_the_width() {
+        let text = format!("RUN {} here {}", "a".repeat(300), "b".repeat(300));
+        let source = SourceFile::new("Dockerfile", text);
+        let error = Diagnostic::error("odd").with_label(&source, Span::new(305, 309), "");
+        let width = 80;
+        let shown = error.render(Style {
+            color: false,
+            width,
+        });
+        assert!(shown.contains("here"), "{shown}");
+        assert!(
+            shown.lines().all(|line| line.chars().count() <= width + 4),
+            "{shown}"
+        );
+    }
 }

@@ -5,8 +5,12 @@
 #[must_use]
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    // Two edits in a word of two letters make any other word.
-    let limit = (lower.chars().count() / 2).min(2);
+    // Two edits make any short word out of any other.
+    let limit = match lower.chars().count() {
+        0 | 1 => 0,
+        2..=5 => 1,
+        _ => 2,
+    };
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)
@@ -35,6 +39,7 @@ mod tests {
             ("ENTRYPIONT", Some("ENTRYPOINT")),
             ("ENTRY", None),
             ("EXECUTE", None),
+            ("RNU", Some("RUN")),
             ("x", None),
             ("", None),
         ] {

@@ -3,6 +3,11 @@
 //! A pure function of the word, the variables and the [`Mode`]. Runs no command
 //! substitution, no globbing, no arithmetic.
 
+mod lexer;
+mod pattern;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,6 +74,8 @@ pub struct Expansion {
     pub text: String,
     /// The text split at white space that was neither quoted nor escaped.
     pub words: Vec<String>,
+    /// Where each of the words comes from.
+    pub word_ranges: Vec<Range<usize>>,
     /// References to variables, in order of evaluation.
     pub references: Vec<Reference>,
 }
@@ -128,6 +135,9 @@ pub enum ExpandErrorKind {
         /// The escaped character.
         escaped: String,
     },
+    /// `${` inside `${`, more often than anyone writes.
+    #[error("substitutions are nested too deeply")]
+    TooDeep,
     /// `${X:?message}` and `${X?message}`.
     #[error("`{name}`: {message}")]
     Required {
@@ -160,8 +170,7 @@ impl ExpandError {
 /// # Errors
 /// When a quote or brace is open, a substitution is malformed, or `:?` says so.
 pub fn expand(word: &str, env: Env<'_>, mode: Mode) -> Result<Expansion, ExpandError> {
-    let _ = (word, env, mode);
-    todo!()
+    lexer::Lexer::new(word, env, mode).run()
 }
 
 /// The word as one text.

@@ -77,6 +77,9 @@ pub struct NewLayer {
     pub content: BoxStream<'static, std::io::Result<Bytes>>,
 }
 
+/// Makes an image config for layers, lowest first.
+pub type MakeConfig = Box<dyn FnOnce(&[Layer]) -> ImageConfig + Send>;
+
 /// An image to be authored over layers that the engine already has.
 pub struct LoadRequest {
     /// Layers the engine has, lowest first.
@@ -84,7 +87,7 @@ pub struct LoadRequest {
     /// One more layer on top, if any. The engine's answer names it.
     pub new_layer: Option<NewLayer>,
     /// Makes the image config, once the diff IDs are known (all of them, lowest first).
-    pub config: Box<dyn FnOnce(&[Layer]) -> ImageConfig + Send>,
+    pub config: MakeConfig,
     /// Names the image gets, `repository:tag`.
     pub tags: Vec<String>,
 }

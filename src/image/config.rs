@@ -161,6 +161,7 @@ pub struct History {
     pub empty_layer: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(n: &i64) -> bool {
     *n == 0
 }
@@ -195,6 +196,12 @@ impl ImageConfig {
             architecture: self.architecture.clone(),
             variant: self.variant.clone(),
         }
+    }
+
+    /// The digest of the config as it is written: in a graph-driver store the image's ID.
+    pub fn digest(&self) -> Digest {
+        let text = serde_json::to_vec(self).expect("an image config is plain data");
+        Digest::sha256(&text)
     }
 
     /// The value of a variable of the image's environment.

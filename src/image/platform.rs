@@ -29,7 +29,7 @@ impl Platform {
                 && p.chars()
                     .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '(' | ')'))
         };
-        if !parts.iter().all(|p| valid(&p)) {
+        if !parts.iter().all(valid) {
             return Err(format!(
                 "`{text}` is not a platform of the form `os/architecture[/variant]`"
             ));

@@ -30,10 +30,6 @@ impl Vars {
             .map(|(_, value)| value.clone())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-
     pub(super) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
     }

@@ -22,10 +22,7 @@ impl Graph {
     ///
     /// # Panics
     /// When a base image that [`Graph::wanted`] asks for was not supplied.
-    pub fn bind(mut self) -> Result<Plan, Diagnostics> {
-        for stage in self.reachable() {
-            self.pull_triggers(stage)?;
-        }
+    pub fn bind(self) -> Result<Plan, Diagnostics> {
         let mut stages = Vec::new();
         let mut states: BTreeMap<StageIndex, State> = BTreeMap::new();
         for index in self.reachable() {

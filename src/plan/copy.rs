@@ -172,10 +172,11 @@ fn source_of(
 /// Addresses that mean a git repository and nothing else.
 fn is_git(text: &str) -> bool {
     let path = text.split(['#', '?']).next().unwrap_or(text);
+    let web = path.starts_with("http://") || path.starts_with("https://");
     text.starts_with("git://")
         || text.starts_with("git@")
         || text.starts_with("ssh://")
-        || ((path.starts_with("http://") || path.starts_with("https://")) && path.ends_with(".git"))
+        || (web && path.strip_suffix(".git").is_some())
 }
 
 /// `[ugoa]*[-+=][rwxXst]*`, several joined by commas.

@@ -98,6 +98,7 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
     graph.link_all().into_result()?;
     let target = graph.find_target(dockerfile).map_err(one)?;
     graph.target = target;
+    graph.pull_all_triggers()?;
     Ok(graph)
 }
 
@@ -126,8 +127,8 @@ impl Graph {
     fn open_stage(&mut self, instruction: &Instruction, from: &FromInst) -> Result<(), Diagnostic> {
         // The stage is opened even when its base is wrong, so that the instructions after it
         // do not count as those of the stage before.
-        let platform = self.from_platform(instruction, from);
-        let base = self.from_base(
+        let platform = self.platform_of(instruction, from);
+        let base = self.base_of(
             instruction,
             from,
             platform.as_ref().ok().and_then(Option::as_ref),
@@ -148,7 +149,7 @@ impl Graph {
         base.map(drop)
     }
 
-    fn from_platform(
+    fn platform_of(
         &self,
         instruction: &Instruction,
         from: &FromInst,
@@ -168,7 +169,7 @@ impl Graph {
             .map_err(|message| at(instruction, word.span, message))
     }
 
-    fn from_base(
+    fn base_of(
         &mut self,
         instruction: &Instruction,
         from: &FromInst,

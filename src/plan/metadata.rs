@@ -175,7 +175,7 @@ impl State {
                 test: vec!["NONE".into()],
                 ..image::Healthcheck::default()
             },
-            Healthcheck::Cmd(cmd) => self.health_of(cmd),
+            Healthcheck::Cmd(cmd) => Self::health_of(cmd),
         };
         let line = format!(
             "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
@@ -190,7 +190,7 @@ impl State {
         self.image.config.healthcheck = Some(health);
     }
 
-    fn health_of(&self, cmd: &HealthcheckCmd) -> image::Healthcheck {
+    fn health_of(cmd: &HealthcheckCmd) -> image::Healthcheck {
         let test = match &cmd.command {
             Command::Shell(text) => vec!["CMD-SHELL".into(), text.text.clone()],
             Command::Exec(words) => {

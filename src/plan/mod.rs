@@ -21,6 +21,9 @@ mod run;
 mod state;
 mod target;
 
+#[cfg(test)]
+mod golden;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,6 +31,7 @@ pub use action::{
     Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir,
 };
 pub use graph::{Graph, graph};
+pub use state::clean;
 
 use crate::image::{ImageConfig, Platform, Reference};
 use crate::source::{SourceFile, Span};

@@ -16,14 +16,24 @@ impl Graph {
     /// When a trigger of the image cannot be used.
     pub fn supply(&mut self, base: BaseIndex, config: ImageConfig) -> Result<(), Diagnostics> {
         self.bases[base].config = Some(config);
-        for stage in self.reachable() {
-            self.pull_triggers(stage)?;
+        self.pull_all_triggers()
+    }
+
+    /// Puts the triggers that are known into every needed stage. They may need more stages.
+    pub(super) fn pull_all_triggers(&mut self) -> Result<(), Diagnostics> {
+        loop {
+            let reachable = self.reachable();
+            for &stage in &reachable {
+                self.pull_triggers(stage)?;
+            }
+            if self.reachable() == reachable {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Puts the triggers of a stage's base before the stage's own instructions, once.
-    pub(super) fn pull_triggers(&mut self, stage: StageIndex) -> Result<(), Diagnostics> {
+    fn pull_triggers(&mut self, stage: StageIndex) -> Result<(), Diagnostics> {
         if self.nodes[stage].triggered {
             return Ok(());
         }

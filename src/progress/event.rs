@@ -7,7 +7,7 @@ use std::time::Duration;
 pub type StepId = u32;
 
 /// Which output stream of a step a piece of text came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamKind {
     Stdout,
     Stderr,
@@ -73,4 +73,18 @@ pub struct Null;
 
 impl Sink for Null {
     fn emit(&self, _event: Event) {}
+}
+
+/// Gives every event to each of several sinks, in order.
+pub struct Tee(pub Vec<Arc<dyn Sink>>);
+
+impl Sink for Tee {
+    fn emit(&self, event: Event) {
+        if let Some((last, others)) = self.0.split_last() {
+            for sink in others {
+                sink.emit(event.clone());
+            }
+            last.emit(event);
+        }
+    }
 }

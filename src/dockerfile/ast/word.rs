@@ -77,3 +77,23 @@ pub struct Spanned<T> {
     /// Where they stand.
     pub span: Span,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Word;
+    use crate::source::{SourceFile, Span};
+
+    #[test]
+    fn parts_are_found_through_continuations() {
+        let source = SourceFile::new("f", "x ab\\\n  # no\n${c} \"\\u0061b\"");
+        let word = Word::new("ab${c}", Span::new(2, 18));
+        for (part, expected) in [(0..2, "ab"), (2..6, "${c}"), (1..3, "b\\\n  # no\n$")] {
+            assert_eq!(source.slice(word.locate(&source, part)), expected);
+        }
+        let exact = Word::new("ab", Span::new(2, 4));
+        assert_eq!(exact.locate(&source, 1..2), Span::new(3, 4));
+        // Decoded text is not found as it is written, so the whole word has to do.
+        let decoded = Word::new("ab", Span::new(19, 28));
+        assert_eq!(decoded.locate(&source, 0..1), Span::new(19, 28));
+    }
+}

@@ -1,1 +1,212 @@
-//! The Docker Engine API through bollard.
+//! The Docker Engine API through bollard: the one place that names it.
+//!
+//! [`resolve_endpoint`] finds out which engine is meant, [`DockerEngine::connect_with`] reaches
+//! it, and the other files do what [`Engine`] asks, a noun each. What differs between an engine
+//! with a graph driver and one with the containerd image store is in `base`, `load` and `peek`.
+
+#![expect(clippy::disallowed_types, reason = "the one module that may")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bytes::Bytes;
+
+use super::{
+    Attached, BaseImage, Committed, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
+    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull, PathStat,
+    Result, TarStream,
+};
+use crate::image::{Layer, Platform, Reference};
+
+mod archive;
+mod auth;
+mod base;
+mod connect;
+mod container;
+mod context;
+mod error;
+mod export;
+mod files;
+mod history;
+mod image;
+mod load;
+mod manifest;
+mod peek;
+mod pull;
+mod spec;
+mod stream;
+mod untar;
+mod volume;
+
+pub use auth::{Credential, Credentials};
+pub use context::resolve_endpoint;
+
+/// An engine that was reached.
+pub struct DockerEngine {
+    docker: Docker,
+    info: EngineInfo,
+    credentials: Credentials,
+    /// What images of the containerd store are, by ID. An ID is a digest: it stays true.
+    roots: Mutex<HashMap<String, image::Root>>,
+}
+
+impl DockerEngine {
+    fn new(docker: Docker, info: EngineInfo, credentials: Credentials) -> Self {
+        Self {
+            docker,
+            info,
+            credentials,
+            roots: Mutex::default(),
+        }
+    }
+
+    fn error(&self, error: bollard::errors::Error) -> EngineError {
+        error::from_bollard(&self.info.endpoint, error)
+    }
+
+    fn is_containerd(&self) -> bool {
+        self.info.store == ImageStore::Containerd
+    }
+
+    fn root(&self, id: &str) -> Option<image::Root> {
+        self.roots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    fn remember(&self, id: &str, root: image::Root) {
+        self.roots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned(), root);
+    }
+}
+
+/// Whether a name may stand in a request's path as it is. Names of containers, networks and
+/// volumes that engines accept do.
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// A few letters that nobody else has: for names that must not meet.
+fn nonce() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("{:016x}", random())
+}
+
+/// What is not there is not an error.
+fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[async_trait]
+impl Engine for DockerEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<ImageSummary>> {
+        self.image_summary(name).await
+    }
+
+    async fn base_image(&self, name: &str, platform: &Platform) -> Result<BaseImage> {
+        self.read_base(name, platform).await
+    }
+
+    async fn pull(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+        on_pull: OnPull<'_>,
+    ) -> Result<()> {
+        self.pull_image(reference, platform, on_pull).await
+    }
+
+    async fn load(&self, request: LoadRequest) -> Result<Loaded> {
+        self.load_image(request).await
+    }
+
+    async fn tag(&self, image: &str, name: &str) -> Result<()> {
+        self.tag_image(image, name).await
+    }
+
+    async fn remove_image(&self, name: &str, force: bool) -> Result<()> {
+        self.drop_image(name, force).await
+    }
+
+    async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>> {
+        self.list_images(repository).await
+    }
+
+    async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>> {
+        self.read_layers(image, known).await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<String> {
+        self.create_container(spec).await
+    }
+
+    async fn attach(&self, container: &str) -> Result<Attached> {
+        self.attach_streams(container).await
+    }
+
+    async fn start(&self, container: &str) -> Result<()> {
+        self.start_container(container).await
+    }
+
+    async fn wait(&self, container: &str) -> Result<i64> {
+        self.wait_container(container).await
+    }
+
+    async fn commit(&self, container: &str) -> Result<Committed> {
+        self.commit_container(container).await
+    }
+
+    async fn inspect(&self, container: &str) -> Result<Option<ContainerDetail>> {
+        self.inspect_container(container).await
+    }
+
+    async fn remove(&self, container: &str) -> Result<()> {
+        self.remove_container(container).await
+    }
+
+    async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>> {
+        self.list_containers(labels).await
+    }
+
+    async fn stat(&self, container: &str, path: &str) -> Result<Option<PathStat>> {
+        self.stat_path(container, path).await
+    }
+
+    async fn read(&self, container: &str, path: &str) -> Result<TarStream> {
+        self.read_path(container, path).await
+    }
+
+    async fn write(&self, container: &str, path: &str, tar: Bytes) -> Result<()> {
+        self.write_path(container, path, tar).await
+    }
+
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<bool> {
+        self.create_volume(name, labels).await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        self.drop_volume(name).await
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<String>> {
+        self.find_network(name).await
+    }
+}

@@ -1,0 +1,150 @@
+//! Step images: a layer on top of the step before, and a config of our own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+
+use super::rootfs::Rootfs;
+use super::snapshot::Snapshot;
+use crate::cache::{Key, LABEL, Record, RecordedLayer};
+use crate::engine::{Engine, LoadRequest, NewLayer, Result};
+use crate::image::{Config, History, ImageConfig, Layer, Platform, RootFs};
+use crate::plan::Step;
+
+/// How a step's image is to be known.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) definition: Key,
+    pub(super) content: Key,
+}
+
+impl Names {
+    fn tags(&self) -> Vec<String> {
+        let mut tags = vec![self.content.image_name()];
+        if self.definition != self.content {
+            tags.push(self.definition.image_name());
+        }
+        tags
+    }
+}
+
+/// A layer of no files.
+pub(super) fn empty_layer() -> NewLayer {
+    let zeros = Bytes::from_static(&[0; 1024]);
+    let content = futures::stream::once(async move { Ok(zeros) }).boxed();
+    NewLayer {
+        size: 1024,
+        content,
+    }
+}
+
+/// Makes the image of a step: `below` with one more layer, or exactly `below` when the layer was
+/// already put there by a commit.
+pub(super) async fn step_image(
+    engine: &Arc<dyn Engine>,
+    platform: &Platform,
+    step: &Step,
+    names: Names,
+    below: Vec<RecordedLayer>,
+    new_layer: Option<NewLayer>,
+) -> Result<Authored> {
+    let created = jiff::Timestamp::now().to_string();
+    let plain = below.iter().map(RecordedLayer::layer).collect();
+    let request = LoadRequest {
+        below: plain,
+        new_layer,
+        tags: names.tags(),
+        config: {
+            let document = Document {
+                platform: platform.clone(),
+                config: step.config.clone(),
+                title: step.title.clone(),
+                key: names.content.clone(),
+                below: below.clone(),
+                created: created.clone(),
+            };
+            Box::new(move |layers| document.config(layers))
+        },
+    };
+    let loaded = engine.load(request).await?;
+    Ok(Authored {
+        image: loaded.id,
+        layers: recorded(&loaded.layers, &below, &created),
+        names,
+    })
+}
+
+/// What was made.
+pub(super) struct Authored {
+    pub(super) image: String,
+    layers: Vec<RecordedLayer>,
+    names: Names,
+}
+
+impl Authored {
+    pub(super) fn snapshot(self, rootfs: Rootfs) -> Snapshot {
+        Snapshot {
+            image: Some(self.image),
+            layers: self.layers,
+            definition: self.names.definition,
+            content: self.names.content,
+            rootfs,
+        }
+    }
+}
+
+/// Keeps the times of the layers that were there; a new one is of now.
+fn recorded(layers: &[Layer], below: &[RecordedLayer], created: &str) -> Vec<RecordedLayer> {
+    let times = below.iter().map(|layer| layer.created.clone());
+    let times = times.chain(std::iter::repeat(Some(created.to_owned())));
+    let layers = layers.iter().zip(times);
+    layers
+        .map(|(layer, created)| RecordedLayer {
+            diff_id: layer.diff_id.clone(),
+            blob: layer.blob.clone(),
+            created,
+        })
+        .collect()
+}
+
+struct Document {
+    platform: Platform,
+    config: Config,
+    title: String,
+    key: Key,
+    below: Vec<RecordedLayer>,
+    created: String,
+}
+
+impl Document {
+    fn config(self, layers: &[Layer]) -> ImageConfig {
+        let layers = recorded(layers, &self.below, &self.created);
+        let mut config = self.config;
+        let history = layers.iter().map(|layer| History {
+            created: layer.created.clone(),
+            created_by: self.title.clone(),
+            ..History::default()
+        });
+        let history = history.collect();
+        let diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+        let record = Record {
+            key: self.key.as_str().to_owned(),
+            layers,
+        };
+        config.labels.insert(LABEL.to_owned(), record.to_label());
+        ImageConfig {
+            architecture: self.platform.architecture,
+            variant: self.platform.variant,
+            os: self.platform.os,
+            created: Some(self.created),
+            config,
+            rootfs: RootFs {
+                diff_ids,
+                ..RootFs::default()
+            },
+            history,
+            ..ImageConfig::default()
+        }
+    }
+}

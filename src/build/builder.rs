@@ -1,0 +1,425 @@
+//! The scheduler: makes what the target needs, each thing once, stages side by side.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::author::{self, Names};
+use super::failure::{self, Failure};
+use super::keys::StageKeys;
+use super::ledger::Ledger;
+use super::progress::{Numbering, Running};
+use super::rootfs::Rootfs;
+use super::snapshot::Snapshot;
+use super::source::ContextFiles;
+use crate::cache::{Inputs, Key, Record, RecordedLayer};
+use crate::engine::{BaseImage, Engine, Limits, LoadRequest, NetworkMode, Result};
+use crate::image::{ImageConfig, Platform};
+use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
+use crate::progress::StepOutcome;
+
+/// The choices of a build that concern its running.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What `RUN` steps join.
+    pub network: NetworkMode,
+    /// `host:ip`
+    pub extra_hosts: Vec<String>,
+    pub limits: Limits,
+    /// `--no-cache`
+    pub no_cache: bool,
+    /// `--no-cache-filter`: stages by name, in lower case.
+    pub no_cache_stages: Vec<String>,
+    /// How many steps may run at once.
+    pub parallel: usize,
+    /// Where temporary files go.
+    pub scratch: PathBuf,
+}
+
+type StageResult = std::result::Result<Snapshot, Failure>;
+type StageFuture = Shared<BoxFuture<'static, StageResult>>;
+
+/// Builds the stages of a plan.
+pub struct Builder {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) settings: Settings,
+    pub(super) context: Arc<ContextFiles>,
+    pub(super) init_ready: OnceCell<()>,
+    plan: Arc<Plan>,
+    bases: BTreeMap<BaseIndex, BaseImage>,
+    numbering: Arc<Numbering>,
+    stages: Mutex<HashMap<StageIndex, StageFuture>>,
+    keys: Mutex<HashMap<StageIndex, Arc<OnceCell<Arc<StageKeys>>>>>,
+    /// Steps that are being made, so that equal ones are made once.
+    making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<bool>>>>,
+    places: Semaphore,
+}
+
+/// What a build is made of.
+pub struct Parts {
+    pub engine: Arc<dyn Engine>,
+    pub ledger: Arc<Ledger>,
+    pub plan: Arc<Plan>,
+    pub bases: BTreeMap<BaseIndex, BaseImage>,
+    pub context: Arc<ContextFiles>,
+    pub settings: Settings,
+    pub numbering: Arc<Numbering>,
+}
+
+impl Builder {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let places = Semaphore::new(parts.settings.parallel.max(1));
+        Arc::new(Self {
+            engine: parts.engine,
+            ledger: parts.ledger,
+            settings: parts.settings,
+            context: parts.context,
+            init_ready: OnceCell::new(),
+            plan: parts.plan,
+            bases: parts.bases,
+            numbering: parts.numbering,
+            stages: Mutex::default(),
+            keys: Mutex::default(),
+            making: Mutex::default(),
+            places,
+        })
+    }
+
+    /// Builds the target.
+    ///
+    /// # Errors
+    /// With the first thing that failed. Everything else of the build is stopped.
+    pub async fn build(self: &Arc<Self>) -> StageResult {
+        let result = self.stage(self.plan.target).await;
+        // Stages nobody waits for any more stop here, whatever the result.
+        self.stages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        result
+    }
+
+    /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
+    fn stage(self: &Arc<Self>, index: StageIndex) -> StageFuture {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = stages.entry(index).or_insert_with(|| {
+            let builder = Arc::clone(self);
+            let work = async move { builder.make_stage(index).await };
+            let task = AbortOnDropHandle::new(tokio::spawn(work));
+            let joined = async move {
+                match task.await {
+                    Ok(result) => result,
+                    Err(error) => Err(Arc::new(failure::internal(&error.to_string()))),
+                }
+            };
+            joined.boxed().shared()
+        });
+        entry.clone()
+    }
+
+    async fn make_stage(self: &Arc<Self>, index: StageIndex) -> StageResult {
+        let stage = self.stage_of(index);
+        let keys = self.stage_keys(index).await?;
+        let (done, mut snapshot) = match self.deepest_hit(stage, &keys).await? {
+            Some((last, snapshot)) => (last + 1, Some(snapshot)),
+            None => (0, None),
+        };
+        // What the remaining steps copy from is started now, side by side.
+        let sources: Vec<StageFuture> = stage.steps[done..]
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Copy(copy) => match copy.from {
+                    CopyFrom::Stage(other) => Some(self.stage(other)),
+                    CopyFrom::Context | CopyFrom::Image(_) => None,
+                },
+                Action::Run(_) | Action::Workdir(_) => None,
+            })
+            .collect();
+        if snapshot.is_none() {
+            snapshot = Some(self.start_of(stage, &keys).await?);
+        }
+        self.show_cached(stage, done);
+        let mut snapshot = snapshot.expect("a stage starts from something");
+        for (step, definition) in stage.steps[done..].iter().zip(&keys.steps[done..]) {
+            snapshot = self.step(stage, step, definition, &snapshot).await?;
+        }
+        drop(sources);
+        Ok(snapshot)
+    }
+
+    fn show_cached(&self, stage: &Stage, done: usize) {
+        if !stage.from_title.is_empty() {
+            self.numbering.cached(&stage.from_title);
+        }
+        for step in &stage.steps[..done] {
+            self.numbering.cached(&step.title);
+        }
+    }
+
+    /// The last step of a stage that the engine has, looked for from the end.
+    async fn deepest_hit(
+        &self,
+        stage: &Stage,
+        keys: &StageKeys,
+    ) -> std::result::Result<Option<(usize, Snapshot)>, Failure> {
+        if self.ignores_cache(stage) {
+            return Ok(None);
+        }
+        for (index, key) in keys.steps.iter().enumerate().rev() {
+            let found = self.find(key).await;
+            let found = found.map_err(|error| failure::engine(&stage.steps[index], &error))?;
+            if let Some(snapshot) = found {
+                return Ok(Some((index, snapshot)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn ignores_cache(&self, stage: &Stage) -> bool {
+        let name = stage.name.as_ref().map(|name| name.to_lowercase());
+        let named = |name: String| self.settings.no_cache_stages.contains(&name);
+        self.settings.no_cache || name.is_some_and(named)
+    }
+
+    /// The step that is known by this key, if the engine still has it.
+    pub(super) async fn find(&self, key: &Key) -> Result<Option<Snapshot>> {
+        let Some(image) = self.engine.image(&key.image_name()).await? else {
+            return Ok(None);
+        };
+        let Some(record) = Record::from_labels(&image.labels) else {
+            return Ok(None);
+        };
+        let recorded = record.layers.iter().map(|layer| &layer.diff_id);
+        if !recorded.eq(image.diff_ids.iter()) {
+            return Ok(None);
+        }
+        Ok(Some(Snapshot {
+            rootfs: Rootfs::of_image(&self.engine, &self.ledger, Some(image.id.clone())),
+            image: Some(image.id),
+            content: record.content_key(),
+            layers: record.layers,
+            definition: key.clone(),
+        }))
+    }
+
+    /// What a stage starts from.
+    async fn start_of(self: &Arc<Self>, stage: &Stage, keys: &StageKeys) -> StageResult {
+        match stage.base {
+            StageBase::Stage(other) => self.stage(other).await,
+            StageBase::Scratch => Ok(self.base_snapshot(None, Vec::new(), &keys.start)),
+            StageBase::Image(base) => Ok(self.image_snapshot(base)),
+        }
+    }
+
+    pub(super) fn image_snapshot(&self, base: BaseIndex) -> Snapshot {
+        let image = self.base(base);
+        let layers = image.layers.iter().map(|layer| RecordedLayer {
+            diff_id: layer.diff_id.clone(),
+            blob: layer.blob.clone(),
+            created: None,
+        });
+        self.base_snapshot(
+            Some(image.id.clone()),
+            layers.collect(),
+            &Key::image(&image.id),
+        )
+    }
+
+    fn base_snapshot(
+        &self,
+        image: Option<String>,
+        layers: Vec<RecordedLayer>,
+        key: &Key,
+    ) -> Snapshot {
+        Snapshot {
+            rootfs: Rootfs::of_image(&self.engine, &self.ledger, image.clone()),
+            image,
+            layers,
+            definition: key.clone(),
+            content: key.clone(),
+        }
+    }
+
+    /// One step: found by what it reads, or made.
+    async fn step(
+        self: &Arc<Self>,
+        stage: &Stage,
+        step: &Step,
+        definition: &Key,
+        below: &Snapshot,
+    ) -> StageResult {
+        let source = self.copy_source(step).await?;
+        let progress = self.numbering.start(&step.title);
+        let result = self
+            .found_or_made(stage, step, definition, below, source, &progress)
+            .await;
+        match &result {
+            Ok((_, true)) => progress.finish(StepOutcome::Cached),
+            Ok((_, false)) => progress.finish(StepOutcome::Done),
+            Err(failure) => progress.finish(StepOutcome::Failed(failure.message.clone())),
+        }
+        result.map(|(snapshot, _)| snapshot)
+    }
+
+    /// The stage or image that a step copies from.
+    async fn copy_source(
+        self: &Arc<Self>,
+        step: &Step,
+    ) -> std::result::Result<Option<Snapshot>, Failure> {
+        let Action::Copy(copy) = &step.action else {
+            return Ok(None);
+        };
+        match copy.from {
+            CopyFrom::Context => Ok(None),
+            CopyFrom::Stage(other) => self.stage(other).await.map(Some),
+            CopyFrom::Image(base) => Ok(Some(self.image_snapshot(base))),
+        }
+    }
+
+    async fn found_or_made(
+        &self,
+        stage: &Stage,
+        step: &Step,
+        definition: &Key,
+        below: &Snapshot,
+        source: Option<Snapshot>,
+        progress: &Running,
+    ) -> std::result::Result<(Snapshot, bool), Failure> {
+        let _place = self
+            .places
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let files = match &step.action {
+            Action::Copy(copy) => Some(self.gather(step, copy, source.as_ref(), progress).await?),
+            Action::Run(_) | Action::Workdir(_) => None,
+        };
+        let inputs = files
+            .as_ref()
+            .map_or(Inputs::None, super::copy::Files::inputs);
+        let content = Key::step(&below.content, &step.action, &inputs);
+        let names = Names {
+            definition: definition.clone(),
+            content: content.clone(),
+        };
+        let turn = self.turn(&content);
+        let mut made = turn.lock().await;
+        // A step whose definition was not found may still be known by its content, from another
+        // road to the same files; and an equal step may just have been made beside this one.
+        let may_look = *made || (!self.ignores_cache(stage) && content != *definition);
+        if may_look {
+            let found = self
+                .find(&content)
+                .await
+                .map_err(|e| failure::engine(step, &e))?;
+            if let Some(mut snapshot) = found {
+                self.alias(&snapshot, definition)
+                    .await
+                    .map_err(|e| failure::engine(step, &e))?;
+                snapshot.definition = definition.clone();
+                return Ok((snapshot, true));
+            }
+        }
+        let platform = &stage.platform;
+        let snapshot = match (&step.action, files) {
+            (Action::Run(run), _) => {
+                self.run_step(platform, step, run, names, below, progress)
+                    .await?
+            }
+            (Action::Workdir(workdir), _) => {
+                self.workdir_step(platform, step, workdir, names, below)
+                    .await?
+            }
+            (Action::Copy(copy), files) => {
+                let files = files.expect("a copy has gathered its files");
+                self.copy_step(platform, step, copy, files, names, below, progress)
+                    .await?
+            }
+        };
+        *made = true;
+        Ok((snapshot, false))
+    }
+
+    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<bool>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(making.entry(key.clone()).or_default())
+    }
+
+    /// Lets a step be found by one more definition.
+    async fn alias(&self, snapshot: &Snapshot, definition: &Key) -> Result<()> {
+        match &snapshot.image {
+            Some(image) if snapshot.content != *definition => {
+                self.engine.tag(image, &definition.image_name()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An image to create containers from. `scratch` has none until it is needed, and a base
+    /// image with volumes is replaced by one without: a container would hide what is below them.
+    pub(super) async fn image_of(&self, below: &Snapshot, platform: &Platform) -> Result<String> {
+        let base = self
+            .bases
+            .values()
+            .find(|base| Some(&base.id) == below.image.as_ref());
+        let volumes = base.is_some_and(|base| !base.config.config.volumes.is_empty());
+        match &below.image {
+            Some(image) if !volumes => Ok(image.clone()),
+            _ => self.plain_image(below, platform).await,
+        }
+    }
+
+    async fn plain_image(&self, below: &Snapshot, platform: &Platform) -> Result<String> {
+        let mut config = ImageConfig::scratch(platform);
+        let new_layer = below.layers.is_empty().then(author::empty_layer);
+        let request = LoadRequest {
+            below: below.plain_layers(),
+            new_layer,
+            tags: vec![below.content.image_name()],
+            config: Box::new(move |layers| {
+                config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+                config
+            }),
+        };
+        self.engine.load(request).await.map(|loaded| loaded.id)
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(super) fn stage_of(&self, index: StageIndex) -> &Stage {
+        self.plan
+            .stage(index)
+            .expect("only planned stages are asked for")
+    }
+
+    pub(super) fn base(&self, index: BaseIndex) -> &BaseImage {
+        &self.bases[&index]
+    }
+
+    pub(super) fn key_slot(&self, index: StageIndex) -> Arc<OnceCell<Arc<StageKeys>>> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(keys.entry(index).or_default())
+    }
+}
+
+/// A name for a build that no other build has.
+pub fn new_id() -> String {
+    random_text()[..12].to_owned()
+}
+
+/// Some text that nobody can guess and that no other build uses.
+pub(super) fn random_text() -> String {
+    let state = std::collections::hash_map::RandomState::new();
+    let mut hasher = state.build_hasher();
+    hasher.write_u128(std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_nanos()));
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,222 @@
+//! The files that a copy brings: found in the context, a stage or an image, with a digest that
+//! says whether anything about them has changed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::spool;
+use crate::build::builder::Builder;
+use crate::build::failure::{self, Failure};
+use crate::build::progress::Running;
+use crate::build::snapshot::Snapshot;
+use crate::cache::Inputs;
+use crate::context::archive::{self, Compression};
+use crate::context::{self, FileTree, Match, Options, digest, select};
+use crate::diag::Diagnostic;
+use crate::plan::{Copy, CopyFrom, CopySource, Step};
+
+/// What a copy brings.
+pub(in crate::build) struct Files {
+    pub(super) sources: Vec<Source>,
+    /// The digests of the sources, one after the other.
+    digest: String,
+}
+
+impl Files {
+    pub(in crate::build) fn inputs(&self) -> Inputs {
+        Inputs::Content(self.digest.clone())
+    }
+}
+
+/// One thing that goes to the destination.
+pub(super) enum Source {
+    /// A file or a directory of a tree.
+    Tree {
+        tree: Arc<dyn FileTree>,
+        found: Match,
+    },
+    /// An archive that is unpacked.
+    Archive {
+        tree: Arc<dyn FileTree>,
+        found: Match,
+        compression: Compression,
+    },
+    /// A file whose content stands in the Dockerfile.
+    Inline { name: String, content: Bytes },
+}
+
+impl Builder {
+    /// The inputs of a copy from the context, before anything runs.
+    pub(in crate::build) async fn context_inputs(
+        &self,
+        step: &Step,
+        copy: &Copy,
+    ) -> Result<Inputs, Failure> {
+        Ok(self.gather_from_context(step, copy).await?.inputs())
+    }
+
+    /// Finds the files of a copy.
+    pub(in crate::build) async fn gather(
+        &self,
+        step: &Step,
+        copy: &Copy,
+        source: Option<&Snapshot>,
+        progress: &Running,
+    ) -> Result<Files, Failure> {
+        match (copy.from, source) {
+            (CopyFrom::Stage(_) | CopyFrom::Image(_), Some(source)) => {
+                let tree =
+                    spool::tree(&source.rootfs, copy, &self.settings.scratch, progress).await;
+                let tree = tree.map_err(|problem| Arc::new(problem.at(step)))?;
+                self.select_files(step, copy, tree).await
+            }
+            _ => self.gather_from_context(step, copy).await,
+        }
+    }
+
+    async fn gather_from_context(&self, step: &Step, copy: &Copy) -> Result<Files, Failure> {
+        let needs_context = copy
+            .sources
+            .iter()
+            .any(|s| matches!(s, CopySource::Path(_)));
+        let tree: Arc<dyn FileTree> = if needs_context {
+            let opened = self.context.tree().await;
+            opened.map_err(|problem| Arc::new(problem.with_label(&step.source, step.span, "")))?
+        } else {
+            Arc::new(NoFiles)
+        };
+        self.select_files(step, copy, tree).await
+    }
+
+    async fn select_files(
+        &self,
+        step: &Step,
+        copy: &Copy,
+        tree: Arc<dyn FileTree>,
+    ) -> Result<Files, Failure> {
+        let copy = copy.clone();
+        let cache = self.context.stat_cache();
+        let from_context = copy.from == CopyFrom::Context;
+        let work = move || {
+            let cache = cache.as_deref().filter(|_| from_context);
+            find(&copy, &tree, cache)
+        };
+        let found = tokio::task::spawn_blocking(work).await;
+        match found {
+            Ok(Ok(files)) => Ok(files),
+            Ok(Err(problem)) => Err(Arc::new(problem.at(step))),
+            Err(error) => Err(Arc::new(failure::internal(&error.to_string()))),
+        }
+    }
+}
+
+/// Why files cannot be found.
+pub(super) enum Problem {
+    Context(context::Error),
+    Engine(crate::engine::EngineError),
+    Unsupported(&'static str),
+    Other(Diagnostic),
+}
+
+impl From<context::Error> for Problem {
+    fn from(error: context::Error) -> Self {
+        Self::Context(error)
+    }
+}
+
+impl From<crate::engine::EngineError> for Problem {
+    fn from(error: crate::engine::EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl Problem {
+    /// The problem with the instruction it belongs to.
+    pub(super) fn at(self, step: &Step) -> Diagnostic {
+        let diagnostic = match self {
+            Self::Context(error) => error.diagnostic(),
+            Self::Engine(error) => failure::of_engine(&error),
+            Self::Unsupported(what) => Diagnostic::error(format!("{what} is not supported yet")),
+            Self::Other(diagnostic) => diagnostic,
+        };
+        diagnostic.with_label(&step.source, step.span, "")
+    }
+}
+
+fn find(
+    copy: &Copy,
+    tree: &Arc<dyn FileTree>,
+    cache: Option<&context::StatCache>,
+) -> Result<Files, Problem> {
+    let options = Options {
+        excludes: copy.excludes.clone(),
+        parents: copy.parents,
+    };
+    let mut sources = Vec::new();
+    let mut hasher = blake3::Hasher::new();
+    for source in &copy.sources {
+        match source {
+            CopySource::Path(path) => {
+                let matches = select(&**tree, path, &options)?;
+                hasher.update(&digest(&**tree, &matches, cache)?.0);
+                for found in matches {
+                    sources.push(tree_source(copy, tree, found)?);
+                }
+            }
+            CopySource::Inline(file) => {
+                // The content is part of the action, and so of the key.
+                sources.push(Source::Inline {
+                    name: file.name.clone(),
+                    content: Bytes::from(file.content.clone()),
+                });
+            }
+            CopySource::Url(_) => return Err(Problem::Unsupported("`ADD` of a URL")),
+            CopySource::Git(_) => return Err(Problem::Unsupported("`ADD` of a git repository")),
+        }
+    }
+    Ok(Files {
+        sources,
+        digest: hasher.finalize().to_hex().to_string(),
+    })
+}
+
+fn tree_source(copy: &Copy, tree: &Arc<dyn FileTree>, found: Match) -> Result<Source, Problem> {
+    let tree = Arc::clone(tree);
+    if copy.unpack && found.root.is_file() && found.root.size > 0 {
+        let mut content = tree.open(&found.root)?;
+        if let Some(compression) = archive::detect(&mut content) {
+            return Ok(Source::Archive {
+                tree,
+                found,
+                compression,
+            });
+        }
+    }
+    Ok(Source::Tree { tree, found })
+}
+
+/// The tree of a copy that needs none.
+struct NoFiles;
+
+impl FileTree for NoFiles {
+    fn place(&self) -> &'static str {
+        "build context"
+    }
+
+    fn lstat(&self, _path: &str) -> context::Result<Option<Arc<context::Entry>>> {
+        Ok(None)
+    }
+
+    fn list(&self, _dir: &str) -> context::Result<Vec<Arc<context::Entry>>> {
+        Ok(Vec::new())
+    }
+
+    fn xattrs(&self, _entry: &context::Entry) -> context::Result<Vec<context::Xattr>> {
+        Ok(Vec::new())
+    }
+
+    fn open(&self, _entry: &context::Entry) -> context::Result<Box<dyn std::io::Read + Send>> {
+        Ok(Box::new(std::io::empty()))
+    }
+}

@@ -1,0 +1,199 @@
+//! The tar of a layer, written while the engine takes it.
+
+use std::io::{self, Seek as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::gather::Problem;
+use super::place::{Content, LayerFile, Placed};
+use crate::build::progress::Running;
+use crate::context::archive::{self, Unpack, UnpackError};
+use crate::context::{FileTree, LayerError, LayerWriter};
+use crate::diag::Diagnostic;
+use crate::engine::NewLayer;
+
+/// How much is handed over at once, and how many such pieces may wait.
+const PIECE: usize = 256 * 1024;
+const WAITING: usize = 8;
+
+/// The layer of placed files. Its size is reckoned first, because the archive that carries the
+/// layer to the engine must say it.
+pub(super) async fn new_layer(
+    placed: Placed,
+    scratch: &Path,
+    progress: &Running,
+) -> Result<NewLayer, Problem> {
+    if !placed.archives.is_empty() {
+        return with_archives(placed, scratch.to_owned()).await;
+    }
+    let placed = Arc::new(placed);
+    let reckoned = {
+        let placed = Arc::clone(&placed);
+        run(move || size_of(&placed)).await?
+    };
+    progress.part("layer", "sending", 0, reckoned);
+    let (send, receive) = mpsc::channel::<io::Result<Bytes>>(WAITING);
+    tokio::task::spawn_blocking(move || {
+        let out = io::BufWriter::with_capacity(PIECE, Pieces(send.clone()));
+        let written = write(LayerWriter::new(out), &placed)
+            .and_then(|writer| writer.finish().map_err(Problem::from));
+        let flushed = match written {
+            Ok((mut out, _)) => out.flush(),
+            Err(problem) => Err(io::Error::other(problem.text())),
+        };
+        if let Err(error) = flushed {
+            // Nobody listens any more when the load has failed; it says why by itself.
+            let _ = send.blocking_send(Err(error));
+        }
+    });
+    Ok(NewLayer {
+        size: reckoned,
+        content: pieces(receive),
+    })
+}
+
+/// The layer of a few directories, in memory.
+pub(super) fn of_directories(placed: &Placed) -> Result<NewLayer, Problem> {
+    let (bytes, _) = write(LayerWriter::new(Vec::new()), placed)?.finish()?;
+    let size = bytes.len() as u64;
+    let content = futures::stream::once(async move { Ok(Bytes::from(bytes)) }).boxed();
+    Ok(NewLayer { size, content })
+}
+
+/// Archives tell their size only when they are unpacked, so the layer goes to a file first.
+async fn with_archives(placed: Placed, scratch: PathBuf) -> Result<NewLayer, Problem> {
+    let handle = tokio::runtime::Handle::current();
+    let (size, file) = run(move || {
+        let file = tempfile::tempfile_in(&scratch).map_err(crate::context::Error::Io)?;
+        let mut writer = write(LayerWriter::new(io::BufWriter::new(file)), &placed)?;
+        for archive in &placed.archives {
+            let mut content = archive.tree.open(&archive.entry)?;
+            let mut lookup = |path: &str| {
+                let found = handle.block_on(placed.view.kind_at(path));
+                found.map_err(|error| io::Error::other(error.to_string()))
+            };
+            let options = Unpack {
+                dest: archive.dest.trim_start_matches('/'),
+                owner: placed.owner,
+                implied_mtime: placed.now,
+                lookup: &mut lookup,
+            };
+            archive::unpack(&mut *content, archive.compression, options, &mut writer)?;
+        }
+        let (out, digest) = writer.finish()?;
+        let mut file = out
+            .into_inner()
+            .map_err(|e| crate::context::Error::Io(e.into_error()))?;
+        file.rewind().map_err(crate::context::Error::Io)?;
+        Ok((digest.size, file))
+    })
+    .await?;
+    let file = tokio::fs::File::from_std(file);
+    let content = tokio_util::io::ReaderStream::with_capacity(file, PIECE).boxed();
+    Ok(NewLayer { size, content })
+}
+
+async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| {
+        Err(Problem::Other(crate::build::failure::internal(
+            &error.to_string(),
+        )))
+    })
+}
+
+fn pieces(
+    receive: mpsc::Receiver<io::Result<Bytes>>,
+) -> futures::stream::BoxStream<'static, io::Result<Bytes>> {
+    futures::stream::unfold(receive, |mut receive| async move {
+        receive.recv().await.map(|piece| (piece, receive))
+    })
+    .boxed()
+}
+
+fn write<W: Write>(mut writer: LayerWriter<W>, placed: &Placed) -> Result<LayerWriter<W>, Problem> {
+    for file in placed.files.values() {
+        write_one(&mut writer, file)?;
+    }
+    Ok(writer)
+}
+
+fn write_one<W: Write>(writer: &mut LayerWriter<W>, file: &LayerFile) -> Result<(), Problem> {
+    match &file.content {
+        Content::None { xattrs } => writer.add(&file.entry, xattrs)?,
+        Content::Bytes(bytes) => writer.add_file(&file.entry, &[], &mut bytes.as_ref())?,
+        Content::Tree { tree, entry } => {
+            let xattrs = tree.xattrs(entry)?;
+            if file.entry.is_file() {
+                writer.add_file(&file.entry, &xattrs, &mut *tree.open(entry)?)?;
+            } else {
+                writer.add(&file.entry, &xattrs)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The size of the tar, from the same writer with contents of nothing but zeros.
+fn size_of(placed: &Placed) -> Result<u64, Problem> {
+    let mut writer = LayerWriter::new(io::sink());
+    for file in placed.files.values() {
+        match &file.content {
+            Content::Tree { tree, entry } if file.entry.is_file() => {
+                let xattrs = tree.xattrs(entry)?;
+                writer.reserve_file(&file.entry, &xattrs)?;
+            }
+            _ => write_one(&mut writer, file)?,
+        }
+    }
+    Ok(writer.finish()?.1.size)
+}
+
+/// Hands what is written to the task that sends it.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Bytes::copy_from_slice(bytes);
+        match self.0.blocking_send(Ok(piece)) {
+            Ok(()) => Ok(bytes.len()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl From<LayerError> for Problem {
+    fn from(error: LayerError) -> Self {
+        Self::Other(Diagnostic::error(error.to_string()))
+    }
+}
+
+impl From<UnpackError> for Problem {
+    fn from(error: UnpackError) -> Self {
+        Self::Other(Diagnostic::error(error.to_string()))
+    }
+}
+
+impl Problem {
+    fn text(&self) -> String {
+        match self {
+            Self::Context(error) => error.to_string(),
+            Self::Engine(error) => error.to_string(),
+            Self::Unsupported(what) => format!("{what} is not supported yet"),
+            Self::Other(diagnostic) => diagnostic.message.clone(),
+        }
+    }
+}
+
+/// The tree that a file of the layer comes from.
+pub(super) type Tree = Arc<dyn FileTree>;

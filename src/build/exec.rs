@@ -1,0 +1,319 @@
+//! `RUN`: a container from the step before, on the chosen network, committed when it succeeds.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+
+use super::author::{self, Names};
+use super::builder::Builder;
+use super::failure::{self, Failure};
+use super::init_volume;
+use super::progress::Running;
+use super::rootfs::Rootfs;
+use super::snapshot::Snapshot;
+use crate::cache::RecordedLayer;
+use crate::diag::{Class, Diagnostic};
+use crate::engine::{ContainerSpec, EngineError, NetworkMode, Result, Stream};
+use crate::image::Platform;
+use crate::init::wire::{File, Request, SETUP_FAILED, start_failure};
+use crate::plan::{Network, Run, Step};
+use crate::progress::StreamKind;
+
+/// BuildKit's name for the machine that a step finds itself on.
+const HOSTNAME: &str = "buildkitsandbox";
+
+impl Builder {
+    /// Runs a `RUN` step and makes its image.
+    pub(super) async fn run_step(
+        &self,
+        platform: &Platform,
+        step: &Step,
+        run: &Run,
+        names: Names,
+        below: &Snapshot,
+        progress: &Running,
+    ) -> std::result::Result<Snapshot, Failure> {
+        let engine_failed = |error: EngineError| failure::engine(step, &error);
+        let parent = self
+            .image_of(below, platform)
+            .await
+            .map_err(engine_failed)?;
+        let init = self
+            .init_ready
+            .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, &parent));
+        init.await.map_err(engine_failed)?;
+        let spec = self.run_spec(run, parent, platform);
+        let name = spec.name.clone();
+        let ended = self.run_container(&spec, run, progress).await;
+        let ended = match ended {
+            Err(EngineError::Api { message, .. }) if message.contains(init_volume::PROGRAM) => {
+                // The volume is there but empty: somebody's build was killed while it filled it.
+                self.ledger.leave(&name);
+                self.refill(&spec.image).await.map_err(engine_failed)?;
+                let again = ContainerSpec {
+                    name: self.ledger.enter(),
+                    ..spec.clone()
+                };
+                let ended = self.run_container(&again, run, progress).await;
+                ended.map(|ended| (again.name, ended))
+            }
+            other => other.map(|ended| (name, ended)),
+        };
+        let (container, ended) = ended.map_err(|error| Self::start_failed(step, &spec, &error))?;
+        if ended.status != 0 {
+            let failed = self.command_failed(step, run, &container, &ended).await;
+            self.ledger.leave(&container);
+            return Err(Arc::new(failed));
+        }
+        self.commit(platform, step, names, below, container)
+            .await
+            .map_err(engine_failed)
+    }
+
+    async fn refill(&self, image: &str) -> Result<()> {
+        init_volume::fill(&self.engine, &self.ledger, image).await
+    }
+
+    fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
+        let network = match run.network {
+            Network::Default => self.settings.network.clone(),
+            Network::None => NetworkMode::None,
+            Network::Host => NetworkMode::Host,
+        };
+        let own_name = !matches!(network, NetworkMode::Container(_) | NetworkMode::Host);
+        ContainerSpec {
+            name: self.ledger.enter(),
+            image,
+            platform: Some(platform.clone()),
+            entrypoint: vec![init_volume::PROGRAM.to_owned()],
+            args: Vec::new(),
+            user: "0".into(),
+            working_dir: "/".into(),
+            labels: self.ledger.labels(),
+            network,
+            hostname: own_name.then(|| HOSTNAME.to_owned()),
+            extra_hosts: self.settings.extra_hosts.clone(),
+            mounts: vec![init_volume::mount()],
+            stdin: true,
+            limits: self.settings.limits.clone(),
+        }
+    }
+
+    /// Creates, starts and feeds a container, and passes its output on until it ends.
+    async fn run_container(
+        &self,
+        spec: &ContainerSpec,
+        run: &Run,
+        progress: &Running,
+    ) -> Result<Ended> {
+        let token = super::builder::random_text();
+        let request = request(run, &token)
+            .encode()
+            .map_err(|error| EngineError::Local(format!("the step cannot be sent: {error}")))?;
+        self.engine.create(spec).await?;
+        let mut attached = self.engine.attach(&spec.name).await?;
+        self.engine.start(&spec.name).await?;
+        let feed = async {
+            // A container that ended at once does not take it; its status says why.
+            let sent = attached.stdin.write_all(&request).await;
+            if let Err(error) = sent.and(attached.stdin.shutdown().await) {
+                tracing::debug!(%error, "the step's request was not taken");
+            }
+        };
+        let mut output = Output::new(token);
+        let listen = async {
+            while let Some(piece) = attached.output.next().await {
+                let (stream, bytes) = piece?;
+                output.take(stream, bytes, progress);
+            }
+            Ok::<(), EngineError>(())
+        };
+        let ((), listened) = tokio::join!(feed, listen);
+        listened?;
+        let status = self.engine.wait(&spec.name).await?;
+        Ok(Ended {
+            status,
+            refused: output.refused(status),
+        })
+    }
+
+    /// Turns the container's changes into the step's image.
+    async fn commit(
+        &self,
+        platform: &Platform,
+        step: &Step,
+        names: Names,
+        below: &Snapshot,
+        container: String,
+    ) -> Result<Snapshot> {
+        let known = below.plain_layers();
+        let committed = self.engine.commit(&container).await?;
+        let changed = committed.diff_ids.len() > known.len();
+        let mut layers = below.layers.clone();
+        if changed {
+            let all = self.engine.layers(&committed.id, &known).await?;
+            let now = Some(jiff::Timestamp::now().to_string());
+            layers.extend(
+                all.into_iter()
+                    .skip(known.len())
+                    .map(|layer| RecordedLayer {
+                        diff_id: layer.diff_id,
+                        blob: layer.blob,
+                        created: now.clone(),
+                    }),
+            );
+        }
+        let new_layer = (!changed).then(author::empty_layer);
+        let authored =
+            author::step_image(&self.engine, platform, step, names, layers, new_layer).await?;
+        self.ledger.drop_image(&committed.id);
+        let image = authored.image.clone();
+        let rootfs = Rootfs::of_container(&self.engine, &self.ledger, image, container);
+        Ok(authored.snapshot(rootfs))
+    }
+
+    fn start_failed(step: &Step, spec: &ContainerSpec, error: &EngineError) -> Failure {
+        let NetworkMode::Container(target) = &spec.network else {
+            return failure::engine(step, error);
+        };
+        match error {
+            EngineError::Conflict { message }
+            | EngineError::NotFound { message }
+            | EngineError::Api { message, .. }
+                if message.contains("container") && message.contains("network") =>
+            {
+                let what = format!("the container `{target}` whose network `RUN` joins is gone");
+                let failed = Diagnostic::error(what).with_class(Class::Environment);
+                let failed = failed.with_label(&step.source, step.span, "");
+                Arc::new(failed.with_note(format!("the engine says: {message}")))
+            }
+            error => failure::engine(step, error),
+        }
+    }
+
+    async fn command_failed(
+        &self,
+        step: &Step,
+        run: &Run,
+        container: &str,
+        ended: &Ended,
+    ) -> Diagnostic {
+        let command = shown(run);
+        if let Some(reason) = &ended.refused {
+            let what = format!("`{command}` could not be started: {reason}");
+            return Diagnostic::error(what).with_class(Class::Step).with_label(
+                &step.source,
+                step.span,
+                "",
+            );
+        }
+        let what = format!("`{command}` failed with exit code {}", ended.status);
+        let mut failed =
+            Diagnostic::error(what)
+                .with_class(Class::Step)
+                .with_label(&step.source, step.span, "");
+        if let Ok(Some(detail)) = self.engine.inspect(container).await
+            && detail.oom_killed
+        {
+            failed = failed
+                .with_hint("it ran out of memory and was killed: give it more with `--memory`");
+        }
+        failed
+    }
+}
+
+/// How a step's container ended.
+struct Ended {
+    status: i64,
+    /// Why the command was never started, if it was not.
+    refused: Option<String>,
+}
+
+/// What the program in the container is told.
+fn request(run: &Run, token: &str) -> Request {
+    let pair =
+        |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
+    let script = run.script.iter().map(|script| File {
+        path: format!("/dev/pipes/{}", script.name).into_bytes(),
+        content: script.body.clone().into_bytes(),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    });
+    Request {
+        token: token.to_owned(),
+        args: run
+            .argv
+            .iter()
+            .map(|arg| arg.clone().into_bytes())
+            .collect(),
+        env: run.proxy.iter().chain(&run.env).map(pair).collect(),
+        cwd: run.cwd.clone().into_bytes(),
+        user: run.user.clone(),
+        files: script.collect(),
+        ..Request::default()
+    }
+}
+
+/// The command as a person would write it.
+fn shown(run: &Run) -> String {
+    let text = run.argv.join(" ");
+    let first = text.lines().next().unwrap_or_default();
+    let cut: String = first.chars().take(120).collect();
+    if cut.len() < text.trim_end().len() {
+        format!("{cut}...")
+    } else {
+        cut
+    }
+}
+
+/// What a container has written, as far as it matters afterwards.
+struct Output {
+    token: String,
+    /// All of standard error, as long as it may be the program's own refusal.
+    first_words: Option<Vec<u8>>,
+}
+
+impl Output {
+    fn new(token: String) -> Self {
+        Self {
+            token,
+            first_words: Some(Vec::new()),
+        }
+    }
+
+    fn take(&mut self, stream: Stream, bytes: Bytes, progress: &Running) {
+        if stream == Stream::Stderr && self.is_own(&bytes) {
+            return;
+        }
+        let kind = match stream {
+            Stream::Stdout => StreamKind::Stdout,
+            Stream::Stderr => StreamKind::Stderr,
+        };
+        progress.output(kind, bytes);
+    }
+
+    /// Whether this is the program's refusal and not the command's output.
+    fn is_own(&mut self, bytes: &[u8]) -> bool {
+        let Some(words) = &mut self.first_words else {
+            return false;
+        };
+        words.extend_from_slice(bytes);
+        let head = format!("{}{}: ", crate::init::wire::PREFIX, self.token);
+        let own = words.starts_with(head.as_bytes());
+        if !own {
+            self.first_words = None;
+        }
+        own
+    }
+
+    fn refused(&self, status: i64) -> Option<String> {
+        let words = self
+            .first_words
+            .as_ref()
+            .filter(|_| status >= i64::from(SETUP_FAILED))?;
+        start_failure(std::str::from_utf8(words).ok()?, &self.token).map(str::to_owned)
+    }
+}

@@ -1,0 +1,68 @@
+//! The definition keys of a stage's steps: known before anything runs.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::builder::Builder;
+use super::failure::Failure;
+use crate::cache::{Inputs, Key};
+use crate::plan::{Action, CopyFrom, Stage, StageBase, StageIndex};
+
+/// The definition keys of a stage: of what it starts from, and of each step.
+#[derive(Debug, Clone)]
+pub(super) struct StageKeys {
+    pub(super) start: Key,
+    pub(super) steps: Vec<Key>,
+}
+
+impl StageKeys {
+    pub(super) fn last(&self) -> &Key {
+        self.steps.last().unwrap_or(&self.start)
+    }
+}
+
+impl Builder {
+    /// The definition keys of a stage and, on the way, of the stages it needs.
+    pub(super) fn stage_keys(
+        self: &Arc<Self>,
+        index: StageIndex,
+    ) -> BoxFuture<'_, Result<Arc<StageKeys>, Failure>> {
+        async move {
+            let slot = self.key_slot(index);
+            slot.get_or_try_init(|| self.compute_keys(self.stage_of(index)))
+                .await
+                .cloned()
+        }
+        .boxed()
+    }
+
+    async fn compute_keys(self: &Arc<Self>, stage: &Stage) -> Result<Arc<StageKeys>, Failure> {
+        let start = match stage.base {
+            StageBase::Scratch => Key::scratch(&stage.platform),
+            StageBase::Image(base) => Key::image(&self.base(base).id),
+            StageBase::Stage(other) => self.stage_keys(other).await?.last().clone(),
+        };
+        let mut steps = Vec::with_capacity(stage.steps.len());
+        let mut parent = start.clone();
+        for step in &stage.steps {
+            let inputs = match &step.action {
+                Action::Run(_) | Action::Workdir(_) => Inputs::None,
+                Action::Copy(copy) => match copy.from {
+                    CopyFrom::Context => self.context_inputs(step, copy).await?,
+                    CopyFrom::Stage(other) => {
+                        let keys = self.stage_keys(other).await?;
+                        Inputs::Stage(keys.last().as_str().to_owned())
+                    }
+                    CopyFrom::Image(base) => {
+                        Inputs::Stage(Key::image(&self.base(base).id).as_str().to_owned())
+                    }
+                },
+            };
+            parent = Key::step(&parent, &step.action, &inputs);
+            steps.push(parent.clone());
+        }
+        Ok(Arc::new(StageKeys { start, steps }))
+    }
+}

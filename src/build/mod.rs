@@ -1,0 +1,32 @@
+//! From a bound plan to an image in the engine: the one place that drives the engine.
+//!
+//! [`Builder`] makes a stage when something needs it and only as far as the cache does not have
+//! it. Each step becomes a [`Snapshot`]: an image with exactly the files after that step. The
+//! build knows no pod, no debugger and no registry; it is handed a network and a sink.
+
+mod author;
+mod builder;
+mod copy;
+mod exec;
+mod failure;
+mod init_volume;
+mod keys;
+mod ledger;
+mod owner;
+mod preview;
+mod probe;
+mod progress;
+mod result;
+mod rootfs;
+mod snapshot;
+mod source;
+mod user;
+
+pub use builder::{Builder, Parts, Settings, new_id};
+pub use failure::{Failure, of_engine};
+pub use ledger::{Ledger, sweep};
+pub use preview::{StagePreview, show_preview};
+pub use progress::{Numbering, Running};
+pub use result::final_config;
+pub use snapshot::Snapshot;
+pub use source::{ContextFiles, Open};

@@ -1,0 +1,68 @@
+//! Flags that bowline knows and does not carry out: values that ask for nothing are taken,
+//! others are refused by name. Nothing is ignored in silence.
+
+use super::Result;
+use super::output::fields;
+use crate::cli::args::BuildArgs;
+use crate::diag::Diagnostic;
+
+/// Gives what is to be said about flags that make no difference.
+pub(super) fn check(args: &BuildArgs) -> Result<Vec<String>> {
+    let (others, legacy) = (&args.others, &args.legacy);
+    for (flag, given) in [
+        ("--annotation", !others.annotation.is_empty()),
+        ("--cache-from", !others.cache_from.is_empty()),
+        ("--cache-to", !others.cache_to.is_empty()),
+        ("--policy", !others.policy.is_empty()),
+        ("--check", others.check == Some(true)),
+        ("--squash", others.squash == Some(true)),
+        ("--call", asks(others.call.as_ref(), &["", "build"])),
+        ("--print", asks(others.print.as_ref(), &["", "build"])),
+        (
+            "--provenance",
+            asks(others.provenance.as_ref(), &["false", "0"]),
+        ),
+        ("--sbom", asks(others.sbom.as_ref(), &["false", "0"])),
+        (
+            "--isolation",
+            asks(legacy.isolation.as_ref(), &["", "default"]),
+        ),
+        (
+            "--attest",
+            !others.attest.iter().all(|text| is_disabled(text)),
+        ),
+    ] {
+        if given {
+            return Err(unsupported(flag));
+        }
+    }
+    for entitlement in &others.allow {
+        // The network of RUN steps needs no permission here.
+        if entitlement != "network.host" {
+            return Err(unsupported(&format!("--allow {entitlement}")));
+        }
+    }
+    let mut warnings = Vec::new();
+    if asks(others.builder.as_ref(), &["", "default"]) {
+        warnings.push(
+            "`--builder` makes no difference: bowline builds on the engine itself".to_owned(),
+        );
+    }
+    if legacy.rm == Some(false) {
+        warnings.push("`--rm=false` makes no difference: containers are removed".to_owned());
+    }
+    Ok(warnings)
+}
+
+fn asks(value: Option<&String>, for_nothing: &[&str]) -> bool {
+    value.is_some_and(|value| !for_nothing.contains(&value.as_str()))
+}
+
+/// `type=…,disabled=true`
+fn is_disabled(attest: &str) -> bool {
+    fields(attest).is_some_and(|fields| fields.iter().any(|field| field == "disabled=true"))
+}
+
+fn unsupported(flag: &str) -> Diagnostic {
+    Diagnostic::error(format!("`{flag}` is not supported yet"))
+}

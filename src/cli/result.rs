@@ -1,0 +1,91 @@
+//! What a build leaves for scripts: the image's ID on standard output or in a file, and what is
+//! known of the result as JSON.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+use crate::diag::{Class, Diagnostic};
+use crate::image::Reference;
+use crate::request::Report;
+
+/// A result of a build.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// The image's ID in the engine.
+    pub image: Option<String>,
+    /// The digest of the config.
+    pub config_digest: Option<String>,
+    /// The digest of the manifest, where one was written or pushed.
+    pub digest: Option<String>,
+    /// The names it got.
+    pub names: Vec<Reference>,
+}
+
+impl Outcome {
+    /// Buildx's keys, as far as there is something to say.
+    fn metadata(&self) -> Map<String, Value> {
+        let names: Vec<_> = self.names.iter().map(Reference::canonical).collect();
+        let names = (!names.is_empty()).then(|| names.join(","));
+        let pairs = [
+            ("containerimage.config.digest", self.config_digest.clone()),
+            (
+                "containerimage.digest",
+                self.digest.clone().or_else(|| self.image.clone()),
+            ),
+            ("image.name", names),
+        ];
+        let pairs = pairs.into_iter();
+        pairs
+            .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
+            .collect()
+    }
+}
+
+/// Writes what the report asks for.
+///
+/// # Errors
+/// When a file or standard output cannot be written.
+pub(super) fn write(outcome: &Outcome, report: &Report) -> Result<(), Diagnostic> {
+    let failed =
+        |error: io::Error| Diagnostic::error(error.to_string()).with_class(Class::Environment);
+    if let (Some(path), Some(image)) = (&report.iidfile, &outcome.image) {
+        fs_err::write(path, image).map_err(failed)?;
+    }
+    if let Some(path) = &report.metadata_file {
+        let mut text =
+            serde_json::to_vec_pretty(&outcome.metadata()).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        fs_err::write(path, text).map_err(failed)?;
+    }
+    if let (true, Some(image)) = (report.print_id, &outcome.image) {
+        let mut out = io::stdout();
+        writeln!(out, "{image}")
+            .and_then(|()| out.flush())
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_has_buildx_keys() {
+        let outcome = Outcome {
+            image: Some("sha256:1".into()),
+            config_digest: Some("sha256:2".into()),
+            digest: None,
+            names: vec![
+                Reference::parse("app:1").unwrap(),
+                Reference::parse("h:5/b:2").unwrap(),
+            ],
+        };
+        assert_eq!(
+            serde_json::to_string(&outcome.metadata()).unwrap(),
+            r#"{"containerimage.config.digest":"sha256:2","containerimage.digest":"sha256:1","image.name":"docker.io/library/app:1,h:5/b:2"}"#
+        );
+        assert!(Outcome::default().metadata().is_empty());
+    }
+}

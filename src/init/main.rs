@@ -1,0 +1,160 @@
+//! The first process of a RUN step's container: prepares what the request says, then becomes
+//! the step's command. See `mod.rs` and `wire.rs` beside this file.
+//!
+//! A program of its own, compiled by the build script; it may use nothing but `std`.
+
+mod directory;
+mod lookup;
+mod sys;
+mod user;
+#[allow(dead_code, reason = "the library writes what this program reads")]
+mod wire;
+
+use std::ffi::{CString, OsStr};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use wire::{NOT_EXECUTABLE, NOT_FOUND, Request, SETUP_FAILED};
+
+/// The largest file of users or groups that is read, as in BuildKit.
+const MAX_FILE: u64 = 10 << 20;
+
+/// An exit status and the message for it.
+struct Failure(i32, String);
+
+fn main() {
+    let (token, Failure(status, message)) = match Request::read(&mut io::stdin().lock()) {
+        Ok(request) => {
+            let Err(failure) = run(&request);
+            (request.token, failure)
+        }
+        Err(error) => (String::new(), Failure(SETUP_FAILED, error.to_string())),
+    };
+    let line = wire::failure_line(&token, &message);
+    let _ = io::stderr().write_all(line.as_bytes());
+    std::process::exit(status);
+}
+
+fn run(request: &Request) -> Result<std::convert::Infallible, Failure> {
+    sys::set_umask(0o022);
+    write_files(request)?;
+    let null = fs::File::open("/dev/null").map_err(setup("cannot open /dev/null"))?;
+    sys::replace_stdin(&null).map_err(setup("cannot replace standard input"))?;
+    drop(null);
+
+    let passwd = read_users("/etc/passwd");
+    let who = user::resolve(&request.user, &passwd, &read_users("/etc/group"))
+        .map_err(|error| Failure(SETUP_FAILED, error.to_string()))?;
+    let env = environment(request, user::home(who.uid, &passwd));
+    become_user_in_directory(request, &who)?;
+    sys::set_umask(request.umask);
+    sys::reset_signals();
+    Err(execute(request, &env))
+}
+
+fn setup(what: &str) -> impl Fn(io::Error) -> Failure {
+    move |error| Failure(SETUP_FAILED, format!("{what}: {}", lookup::reason(&error)))
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+fn write_files(request: &Request) -> Result<(), Failure> {
+    let root = fs::metadata("/").map_err(setup("cannot see /"))?.dev();
+    for file in &request.files {
+        let to = path(&file.path);
+        directory::write(to, &file.content, file.mode, (file.uid, file.gid), root)
+            .map_err(setup(&format!("cannot write {}", to.display())))?;
+    }
+    Ok(())
+}
+
+/// A missing, special or overlong file is as good as none.
+fn read_users(path: &str) -> String {
+    let mut bytes = Vec::new();
+    if fs::metadata(path).is_ok_and(|data| data.is_file())
+        && let Ok(file) = fs::File::open(path)
+    {
+        let _ = file.take(MAX_FILE).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// As runc has it: of one name the last value counts, and an empty `HOME` is none.
+fn environment(request: &Request, home: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(request.env.len() + 1);
+    let home = (b"HOME".to_vec(), home.as_bytes().to_vec());
+    let has_home = request.env.iter().rfind(|(name, _)| *name == home.0);
+    let home = has_home
+        .is_none_or(|(_, value)| value.is_empty())
+        .then_some(home);
+    for (name, value) in request.env.iter().cloned().chain(home) {
+        match env.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => env.push((name, value)),
+        }
+    }
+    env
+}
+
+/// Root may enter directories that the user may not, and on some mounts it is the other way
+/// round; whoever can, does. What is missing is made, and belongs to the user.
+fn become_user_in_directory(request: &Request, who: &user::Identity) -> Result<(), Failure> {
+    let cwd = path(&request.cwd);
+    let name = cwd.display();
+    if !cwd.exists() {
+        directory::make(cwd, who.uid, who.gid)
+            .map_err(setup(&format!("failed to create working directory {name}")))?;
+    }
+    let entered = std::env::set_current_dir(cwd);
+    sys::become_user(who.uid, who.gid, &who.groups)
+        .map_err(setup(&format!("cannot become user {}", request.user)))?;
+    entered
+        .or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => std::env::set_current_dir(cwd),
+            _ => Err(error),
+        })
+        .map_err(setup(&format!("cannot enter working directory {name}")))
+}
+
+/// Returns only when the command could not be started.
+fn execute(request: &Request, env: &[(Vec<u8>, Vec<u8>)]) -> Failure {
+    let Some(command) = request.args.first() else {
+        return Failure(SETUP_FAILED, "no command".to_owned());
+    };
+    let search = env.iter().find(|(name, _)| name == b"PATH");
+    let search = search.map(|(_, value)| OsStr::from_bytes(value));
+    let file = match lookup::find(OsStr::from_bytes(command), search) {
+        Ok(file) => file,
+        Err(error @ lookup::Error::NotExecutable(..)) => {
+            return Failure(NOT_EXECUTABLE, error.to_string());
+        }
+        Err(error) => return Failure(NOT_FOUND, error.to_string()),
+    };
+    let pairs = env
+        .iter()
+        .map(|(name, value)| [name, b"=".as_slice(), value].concat());
+    let strings = || -> Result<_, std::ffi::NulError> {
+        Ok((
+            CString::new(file.as_os_str().as_bytes())?,
+            request
+                .args
+                .iter()
+                .cloned()
+                .map(CString::new)
+                .collect::<Result<Vec<_>, _>>()?,
+            pairs.map(CString::new).collect::<Result<Vec<_>, _>>()?,
+        ))
+    };
+    let Ok((path, args, env)) = strings() else {
+        let message = "an argument or a variable contains a zero byte".to_owned();
+        return Failure(SETUP_FAILED, message);
+    };
+    let error = sys::execute(&path, &args, &env);
+    let message = format!("exec {}: {}", file.display(), lookup::reason(&error));
+    Failure(NOT_EXECUTABLE, message)
+}

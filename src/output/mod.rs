@@ -1,0 +1,5 @@
+//! What becomes of the result.
+
+mod engine;
+
+pub use engine::to_engine;

@@ -1,0 +1,247 @@
+//! One build, with every choice made and nothing looked up.
+//!
+//! The command line makes it from flags and the environment, skaffold's contract from its own
+//! variables; below it no flag and no variable is read. Paths are as they were given, relative
+//! ones to the current directory; whether anything is there is the reader's business.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::engine::Limits;
+use crate::image::{Platform, Reference};
+
+/// What to build, from what, how, and where the result goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuildRequest {
+    pub context: ContextSource,
+    pub dockerfile: DockerfileSource,
+    /// Contexts by name, which stand before images and stages of that name.
+    pub build_contexts: Vec<(String, NamedContext)>,
+    /// The stage to build; the last one of the file when absent.
+    pub target: Option<String>,
+    /// With their values, each name once.
+    pub build_args: Vec<(String, String)>,
+    /// Each name once.
+    pub labels: Vec<(String, String)>,
+    /// The names of the result, each with a tag.
+    pub tags: Vec<Reference>,
+    /// For which platforms; the engine's own when empty.
+    pub platforms: Vec<Platform>,
+    /// The network of RUN steps that say nothing themselves.
+    pub network: NetworkChoice,
+    pub add_hosts: Vec<ExtraHost>,
+    pub limits: Limits,
+    pub secrets: Vec<Secret>,
+    pub ssh: Vec<SshAgent>,
+    /// Whether base images are looked up in their registry even when the engine has them.
+    pub pull: bool,
+    pub no_cache: bool,
+    /// Stages that ignore the cache, in lower case.
+    pub no_cache_filter: Vec<String>,
+    /// Where the result goes, never empty.
+    pub outputs: Vec<Output>,
+    /// How many steps may run at once.
+    pub parallel: usize,
+    /// Where bowline keeps what it remembers between builds.
+    pub cache_dir: PathBuf,
+    /// Where files go that a build needs only while it runs.
+    pub scratch_dir: PathBuf,
+    pub report: Report,
+}
+
+/// Where the files come from that COPY and ADD see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextSource {
+    Directory(PathBuf),
+    /// Standard input: an archive, or a Dockerfile without any context. Its first bytes tell.
+    Stdin,
+    /// A repository with `#ref:subdirectory`.
+    Git(String),
+    /// An archive or a Dockerfile behind a URL.
+    Url(String),
+}
+
+/// Where the Dockerfile is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileSource {
+    /// `Dockerfile`, or else `dockerfile`, at the root of the context.
+    InContext,
+    /// In a remote context a path inside it, otherwise one of the machine.
+    Path(PathBuf),
+    Stdin,
+    Url(String),
+}
+
+/// What the name of a build context stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    Directory(PathBuf),
+    Git(String),
+    Url(String),
+    Image(Reference),
+    /// A directory with an OCI layout, and which image in it.
+    OciLayout {
+        path: PathBuf,
+        tag: Option<String>,
+        digest: Option<String>,
+    },
+    /// Another stage.
+    Target(String),
+}
+
+/// The network of RUN steps, before anything has been looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkChoice {
+    /// The pod's or own container's when bowline runs in one on this engine, else the default.
+    Auto,
+    /// As [`Auto`](Self::Auto), but an error where there is none.
+    Sandbox,
+    Default,
+    None,
+    Host,
+    /// A container's, by id, unique short id or name.
+    Container(String),
+    /// A network of the engine, by name or id.
+    Named(String),
+}
+
+impl fmt::Display for NetworkChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Sandbox => "sandbox",
+            Self::Default => "default",
+            Self::None => "none",
+            Self::Host => "host",
+            Self::Container(name) => return write!(f, "container:{name}"),
+            Self::Named(name) => name,
+        })
+    }
+}
+
+/// A line for `/etc/hosts` of RUN steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraHost {
+    pub name: String,
+    /// An address without brackets, or `host-gateway`.
+    pub address: String,
+}
+
+impl fmt::Display for ExtraHost {
+    /// As the engine's API has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.address)
+    }
+}
+
+/// A secret that RUN steps may mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    pub id: String,
+    pub source: SecretSource,
+}
+
+/// Where a secret's bytes are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    File(PathBuf),
+    Value(Vec<u8>),
+}
+
+impl fmt::Debug for SecretSource {
+    /// Without the value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Value(_) => f.write_str("Value(…)"),
+        }
+    }
+}
+
+/// An ssh agent that RUN steps may mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAgent {
+    pub id: String,
+    /// An agent's socket, or files of keys; never empty.
+    pub paths: Vec<PathBuf>,
+}
+
+/// One place for the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub kind: OutputKind,
+    /// What else was said: `compression=zstd`, `name=…`.
+    pub options: Vec<(String, String)>,
+}
+
+/// What is written, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputKind {
+    /// The engine's images, under the request's tags.
+    Engine,
+    /// The engine's images and, with `push`, the tags' registries.
+    Image {
+        push: bool,
+    },
+    /// An archive for `docker load`.
+    DockerArchive(Destination),
+    /// An OCI layout, as an archive or a directory.
+    Oci(Destination),
+    OciDirectory(PathBuf),
+    /// The files of the result, in a directory.
+    Local(PathBuf),
+    /// The files of the result, in an archive.
+    Tar(Destination),
+    /// Nowhere: the build only warms the cache.
+    Nothing,
+}
+
+/// A file, or standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    Stdout,
+    File(PathBuf),
+}
+
+/// What the build tells, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub progress: ProgressMode,
+    /// Whether colours are welcome: drawn on a terminal, passed on from the steps' output.
+    pub color: bool,
+    /// Whether the image's ID goes to standard output.
+    pub print_id: bool,
+    /// Whether bowline tells what it does itself.
+    pub debug: bool,
+    pub iidfile: Option<PathBuf>,
+    pub metadata_file: Option<PathBuf>,
+    /// Where the logs of builds are kept.
+    pub log_dir: PathBuf,
+}
+
+/// How the build shows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressMode {
+    Plain,
+    Tty,
+    RawJson,
+    /// Nothing but errors.
+    Quiet,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_show_its_value() {
+        let secret = Secret {
+            id: "token".into(),
+            source: SecretSource::Value(b"hunter2".to_vec()),
+        };
+        assert_eq!(
+            format!("{secret:?}"),
+            r#"Secret { id: "token", source: Value(…) }"#
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! Base images: found in the engine, pulled when they are missing or when it is asked for.
+
+use std::collections::BTreeMap;
+
+use crate::build::{self, Numbering, Running};
+use crate::diag::{Class, Diagnostic, Diagnostics};
+use crate::engine::{BaseImage, Engine, EngineError, PullEvent};
+use crate::plan::{BaseIndex, BaseWanted, Graph};
+use crate::progress::StepOutcome;
+
+/// The base images of a plan.
+pub(super) type Bases = BTreeMap<BaseIndex, BaseImage>;
+
+/// Answers every wish of the graph.
+pub(super) async fn supply(
+    graph: &mut Graph,
+    engine: &dyn Engine,
+    pull: bool,
+    numbering: &Numbering,
+) -> Result<Bases, Diagnostics> {
+    let mut bases = Bases::new();
+    loop {
+        let wanted = graph.wanted();
+        if wanted.is_empty() {
+            return Ok(bases);
+        }
+        let mut asked = Vec::new();
+        for want in &wanted {
+            asked.push(find(want, engine, pull, numbering));
+        }
+        let mut errors = Diagnostics::new();
+        let answers = futures::future::join_all(asked).await;
+        for (want, answer) in wanted.iter().zip(answers) {
+            match answer {
+                Ok(base) => {
+                    graph.supply(want.base, base.config.clone())?;
+                    bases.insert(want.base, base);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        errors.into_result()?;
+    }
+}
+
+async fn find(
+    want: &BaseWanted,
+    engine: &dyn Engine,
+    pull: bool,
+    numbering: &Numbering,
+) -> Result<BaseImage, Diagnostic> {
+    let title = format!(
+        "[internal] load metadata for {}",
+        want.reference.canonical()
+    );
+    let step = numbering.start(&title);
+    let found = find_or_pull(want, engine, pull, &step).await;
+    match &found {
+        Ok(_) => step.finish(StepOutcome::Done),
+        Err(error) => step.finish(StepOutcome::Failed(error.message.clone())),
+    }
+    found
+}
+
+async fn find_or_pull(
+    want: &BaseWanted,
+    engine: &dyn Engine,
+    pull: bool,
+    step: &Running,
+) -> Result<BaseImage, Diagnostic> {
+    let name = want.reference.to_string();
+    let found = engine
+        .image(&name)
+        .await
+        .map_err(|error| failed(want, &error))?;
+    let fits = found.as_ref().is_some_and(|image| {
+        image.platform.os == want.platform.os
+            && image.platform.architecture == want.platform.architecture
+    });
+    if pull || !fits {
+        let on_pull = |event: PullEvent| {
+            let (done, total) = event.progress.unwrap_or((0, 0));
+            step.part(&event.id, &event.status, done, total);
+        };
+        let pulled = engine
+            .pull(&want.reference, Some(&want.platform), &on_pull)
+            .await;
+        match pulled {
+            Ok(()) => {}
+            // An image that exists for another platform only, and that no registry has: it is
+            // what the person has, as BuildKit does.
+            Err(EngineError::NotFound { .. } | EngineError::Api { .. })
+                if found.is_some() && !pull =>
+            {
+                step.part(&name, "only here for another platform", 0, 0);
+            }
+            Err(error) => return Err(pull_failed(want, &error)),
+        }
+    }
+    engine
+        .base_image(&name, &want.platform)
+        .await
+        .map_err(|error| failed(want, &error))
+}
+
+fn failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
+    build::of_engine(error).with_label(&want.source, want.span, "")
+}
+
+fn pull_failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {
+    let name = &want.text;
+    match error {
+        EngineError::NotFound { message } => {
+            Diagnostic::error(format!("base image `{name}` not found"))
+                .with_label(&want.source, want.span, "")
+                .with_note(format!(
+                    "the engine has no such image, and pulling it failed: {message}"
+                ))
+                .with_hint(
+                    "check the name and the tag, or log in to the registry with `docker login`",
+                )
+        }
+        EngineError::Unauthorized { message } => {
+            Diagnostic::error(format!("the registry refuses the base image `{name}`"))
+                .with_label(&want.source, want.span, "")
+                .with_note(message.clone())
+                .with_hint("check the name, or log in to the registry with `docker login`")
+        }
+        EngineError::Api { message, .. } | EngineError::Local(message) => {
+            Diagnostic::error(format!("base image `{name}` cannot be pulled"))
+                .with_class(Class::Environment)
+                .with_label(&want.source, want.span, "")
+                .with_note(format!(
+                    "the engine has no such image, and pulling it failed: {message}"
+                ))
+        }
+        error => failed(want, error),
+    }
+}

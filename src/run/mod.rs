@@ -1,0 +1,244 @@
+//! The heart: from a [`BuildRequest`] to an image, in named phases.
+
+mod bases;
+mod network;
+mod recipe;
+mod unsupported;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{self, Builder, ContextFiles, Ledger, Numbering, Parts, Settings, Snapshot};
+use crate::diag::{Class, Diagnostic, Diagnostics};
+use crate::engine::{Engine, NetworkMode};
+use crate::output;
+use crate::plan::{self, Plan};
+use crate::progress::{Event, Sink};
+use crate::request::BuildRequest;
+
+/// What a build needs from its surroundings.
+pub struct Surroundings {
+    pub engine: Arc<dyn Engine>,
+    pub sink: Arc<dyn Sink>,
+    /// Ends the build early; whatever it made on the way is removed.
+    pub cancel: CancellationToken,
+}
+
+/// What a build gave.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The engine's ID of the image.
+    pub image: String,
+    /// The digest of its config.
+    pub config_digest: String,
+    pub tags: Vec<String>,
+}
+
+/// Why there is no image.
+#[derive(Debug)]
+pub enum Ended {
+    Failed(Diagnostics),
+    Cancelled,
+}
+
+impl From<Diagnostics> for Ended {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Failed(diagnostics)
+    }
+}
+
+impl From<Diagnostic> for Ended {
+    fn from(diagnostic: Diagnostic) -> Self {
+        let mut all = Diagnostics::new();
+        all.push(diagnostic);
+        Self::Failed(all)
+    }
+}
+
+/// Everything that is known before the first step runs.
+struct Prepared {
+    plan: Arc<Plan>,
+    bases: bases::Bases,
+    network: NetworkMode,
+}
+
+/// The Dockerfile, read: what can be wrong with it alone is told before an engine is asked.
+pub struct Recipe {
+    parsed: crate::dockerfile::Parsed,
+    context: Arc<ContextFiles>,
+}
+
+/// Reads the Dockerfile.
+///
+/// # Errors
+/// With every independent mistake in it.
+pub fn read(request: &BuildRequest) -> Result<Recipe, Ended> {
+    unsupported::refuse(request)?;
+    let dockerfile = recipe::dockerfile(request)?;
+    let parsed = crate::dockerfile::parse(&dockerfile)?;
+    let context = Arc::new(recipe::context(request, &dockerfile)?);
+    Ok(Recipe { parsed, context })
+}
+
+/// Builds an image.
+///
+/// # Errors
+/// With what is wrong, or when it was cancelled. Nothing of the build is left running.
+pub async fn build(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+) -> Result<Built, Ended> {
+    let began = Instant::now();
+    let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
+    let work = build_in(request, recipe, around, &ledger);
+    let result = tokio::select! {
+        result = work => result,
+        () = around.cancel.cancelled() => Err(Ended::Cancelled),
+    };
+    let closed = ledger.close().await;
+    let built = result?;
+    closed.map_err(|error| build::of_engine(&error))?;
+    let Built { image, tags, .. } = built.clone();
+    around.sink.emit(Event::Built {
+        image,
+        tags,
+        took: began.elapsed(),
+    });
+    Ok(built)
+}
+
+async fn build_in(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+    ledger: &Arc<Ledger>,
+) -> Result<Built, Ended> {
+    // What killed builds left goes away beside this build.
+    let engine = Arc::clone(&around.engine);
+    let sweeping = tokio::spawn(async move { build::sweep(&*engine).await });
+    let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
+    let prepared = prepare(request, recipe, around, &numbering).await?;
+    let plan = Arc::clone(&prepared.plan);
+    let builder = builder(request, recipe, around, ledger, &numbering, prepared);
+    let snapshot = builder.build().await;
+    recipe.context.save();
+    let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
+    let built = export(request, around, &plan, &snapshot).await?;
+    match sweeping.await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(count)) => numbering.note(format!("removed {count} containers of killed builds")),
+        Ok(Err(error)) => tracing::warn!(%error, "leftovers of killed builds stay"),
+        Err(error) => tracing::warn!(%error, "leftovers of killed builds stay"),
+    }
+    Ok(built)
+}
+
+/// Plans the Dockerfile and finds its base images.
+async fn prepare(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+    numbering: &Numbering,
+) -> Result<Prepared, Ended> {
+    for warning in &recipe.parsed.warnings {
+        around.sink.emit(Event::Warning(
+            warning.render(crate::diag::Style::default()),
+        ));
+    }
+    let engine = &*around.engine;
+    let options = recipe::plan_options(request, engine.info())?;
+    let mut graph = plan::graph(&recipe.parsed.dockerfile, options)?;
+    let network = network::choose(&request.network, engine).await?;
+    if let Some(line) = &network.note {
+        numbering.note(line.clone());
+    }
+    let bases = bases::supply(&mut graph, engine, request.pull, numbering).await?;
+    let plan = Arc::new(graph.bind()?);
+    Ok(Prepared {
+        plan,
+        bases,
+        network: network.mode,
+    })
+}
+
+fn builder(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+    ledger: &Arc<Ledger>,
+    numbering: &Arc<Numbering>,
+    prepared: Prepared,
+) -> Arc<Builder> {
+    Builder::new(Parts {
+        engine: Arc::clone(&around.engine),
+        ledger: Arc::clone(ledger),
+        plan: prepared.plan,
+        bases: prepared.bases,
+        context: Arc::clone(&recipe.context),
+        settings: Settings {
+            network: prepared.network,
+            extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
+            limits: request.limits.clone(),
+            no_cache: request.no_cache,
+            no_cache_stages: request.no_cache_filter.clone(),
+            parallel: request.parallel,
+            scratch: request.scratch_dir.clone(),
+        },
+        numbering: Arc::clone(numbering),
+    })
+}
+
+/// Gives the result its config and its names.
+async fn export(
+    request: &BuildRequest,
+    around: &Surroundings,
+    plan: &Plan,
+    snapshot: &Snapshot,
+) -> Result<Built, Ended> {
+    let stage = plan.stage(plan.target).expect("the target is planned");
+    let config = build::final_config(stage, snapshot);
+    let tags: Vec<String> = request.tags.iter().map(ToString::to_string).collect();
+    let layers = snapshot
+        .layers
+        .iter()
+        .map(crate::cache::RecordedLayer::layer)
+        .collect();
+    let config_digest = config.digest().to_string();
+    let saved = output::to_engine(&*around.engine, config, layers, &tags).await;
+    let image = saved.map_err(|error| build::of_engine(&error))?;
+    Ok(Built {
+        image,
+        config_digest,
+        tags,
+    })
+}
+
+/// What `bowline plan` prints.
+///
+/// # Errors
+/// As [`build`].
+pub async fn preview(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+) -> Result<String, Ended> {
+    let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
+    let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
+    let prepared = prepare(request, recipe, around, &numbering).await?;
+    let plan = Arc::clone(&prepared.plan);
+    let builder = builder(request, recipe, around, &ledger, &numbering, prepared);
+    let found = builder.preview().await;
+    recipe.context.save();
+    let closed = ledger.close().await;
+    let found = found.map_err(|failure| (*failure).clone())?;
+    closed.map_err(|error| build::of_engine(&error))?;
+    Ok(build::show_preview(&plan, &found))
+}
+
+/// An error that is about the machine, not about the person's files.
+fn environment(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(message).with_class(Class::Environment)
+}
