@@ -167,3 +167,6 @@ impl fmt::Debug for ContentDigest {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -354,3 +354,6 @@ impl Walk<'_> {
             || is_in(&self.filter.fixed, dir)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,12 @@ impl StatCache {
         Ok(())
     }
 
+    /// How many digests are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.known.len() / RECORD + lock(&self.new).len()
+    }
+
     /// The digest that is remembered for a file.
     pub(super) fn get(&self, stamp: &Stamp) -> Option<[u8; 32]> {
         let records = self.known.as_chunks::<RECORD>().0;

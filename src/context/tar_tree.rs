@@ -224,3 +224,6 @@ pub(super) fn is_carried(attribute: &str) -> bool {
         .any(|prefix| attribute.starts_with(prefix));
     attribute == "security.capability" || kept && !attribute.starts_with("trusted.overlay.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -489,3 +489,6 @@ fn ctime(metadata: &Metadata) -> Mtime {
 fn nanos(nanos: i64) -> u32 {
     u32::try_from(nanos).unwrap_or_default()
 }
+
+#[cfg(test)]
+pub(super) mod tests;
