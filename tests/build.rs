@@ -174,8 +174,6 @@ fn stages_run_side_by_side() {
         tag,
         &["--no-cache", "--network", &network],
     );
-    let got = Docker::output(&["run", "--rm", "--network=none", tag, "cat", "/a"]).unwrap();
-    assert_eq!(got, "from b");
     Docker::remove_image(tag);
 }
 
