@@ -59,8 +59,9 @@ pub struct ImageSummary {
     pub repo_digests: Vec<String>,
 }
 
-/// Everything needed to build on top of an image.
-#[derive(Debug, Clone)]
+/// Everything needed to build on top of an image. For one ID and platform, config and layers
+/// never change.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct BaseImage {
     pub id: String,
     pub config: ImageConfig,
