@@ -1,6 +1,11 @@
 //! Compiles the program that runs inside containers (`src/init/main.rs`), which the library
 //! embeds. It needs no crate, so `rustc` alone does it; see `src/init/mod.rs`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is how a build script talks to cargo"
+)]
+
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;

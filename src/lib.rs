@@ -1,5 +1,13 @@
 //! bowline builds container images on a Docker Engine.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests make and read what they need"
+    )
+)]
+
 pub mod build;
 pub mod cache;
 pub mod cli;

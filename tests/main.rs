@@ -9,6 +9,7 @@
     reason = "tests start programs, read variables and files as they please"
 )]
 
+mod arrows;
 mod build;
 mod cancel;
 mod engine_base;

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use indicatif::ProgressDrawTarget;
 use jiff::Timestamp;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -85,50 +87,51 @@ where
         tokio::select! {
             result = work(session) => Some(result),
             () = signals(&stop) => None,
+            () = reader_gone(&stop) => None,
         }
     });
     // What is still at work has been told to stop, and is not waited for.
     runtime.shutdown_background();
     display.finish();
-    Ok(end(report, result, stop.cause.get().copied(), log.ok()))
+    let result = result.map(|result| {
+        let written = |outcome: Outcome| result::write(&outcome, report).map_err(|e| vec![e]);
+        result.and_then(written)
+    });
+    let cause = stop.cause.get().copied();
+    let (exit, said) = conclude(result, cause, log.as_deref().ok());
+    for diagnostic in &said {
+        show(diagnostic, report.color);
+    }
+    Ok(exit)
 }
 
-/// Tells what came of the build. Where it was told to stop, that is the reason, and what the
-/// build says of its stopping is not shown.
-fn end(
-    report: &Report,
-    result: Option<BuildResult>,
+/// What came of the build, and what is to be said. Where it was told to stop, that is the
+/// reason, and what the build says of its stopping is not shown.
+fn conclude(
+    result: Option<Result<(), Vec<Diagnostic>>>,
     cause: Option<Exit>,
-    log: Option<PathBuf>,
-) -> Exit {
-    let exit = match (result, cause) {
-        (Some(Ok(outcome)), _) => match result::write(&outcome, report) {
-            Ok(()) => return Exit::Success,
-            Err(diagnostic) => {
-                show(&diagnostic, report.color);
-                return Exit::Failed(diagnostic.class);
-            }
-        },
-        (_, Some(Exit::OutputClosed)) => return Exit::OutputClosed,
-        (_, Some(cause)) => {
-            show(&Diagnostic::error("the build was cancelled"), report.color);
-            cause
-        }
+    log: Option<&Path>,
+) -> (Exit, Vec<Diagnostic>) {
+    let (exit, mut said) = match (result, cause) {
+        (Some(Ok(())), _) => return (Exit::Success, Vec::new()),
+        (_, Some(Exit::OutputClosed)) => return (Exit::OutputClosed, Vec::new()),
+        (_, Some(cause)) => (cause, vec![Diagnostic::error("the build was cancelled")]),
         (Some(Err(diagnostics)), None) => {
-            for diagnostic in &diagnostics {
-                show(diagnostic, report.color);
-            }
             let error = diagnostics.iter().find(|diagnostic| diagnostic.is_error());
-            Exit::Failed(error.map_or(Class::Yours, |error| error.class))
+            let class = error.map_or(Class::Yours, |error| error.class);
+            (Exit::Failed(class), diagnostics)
         }
         // Only a signal ends the waiting without a result, and it is the cause.
-        (None, None) => Exit::Failed(Class::Environment),
+        (None, None) => (Exit::Failed(Class::Environment), Vec::new()),
     };
-    if let Some(path) = log {
+    // A mistake in a file is not explained by what the build did.
+    if let Some(path) = log
+        && exit != Exit::Failed(Class::Yours)
+    {
         let note = format!("the whole log is in `{}`", path.display());
-        show(&Diagnostic::note(note), report.color);
+        said.push(Diagnostic::note(note));
     }
-    exit
+    (exit, said)
 }
 
 /// The first reason to stop counts.
@@ -146,8 +149,10 @@ impl Stop {
     }
 }
 
-/// Stops the build at the first signal, and returns at the second.
+/// Stops the build at the first signal, and returns at the second. A signal that was ignored
+/// when the program began (`nohup`, a background job) stays ignored.
 async fn signals(stop: &Stop) {
+    let ignored = ignored_signals();
     let kinds = [
         (SignalKind::hangup(), 1),
         (SignalKind::interrupt(), 2),
@@ -155,6 +160,9 @@ async fn signals(stop: &Stop) {
     ];
     let waits = kinds.map(|(kind, number)| {
         Box::pin(async move {
+            if ignored & (1 << (number - 1)) != 0 {
+                return std::future::pending().await;
+            }
             let Ok(mut signals) = signal(kind) else {
                 // Then it has its default effect.
                 return std::future::pending().await;
@@ -165,6 +173,28 @@ async fn signals(stop: &Stop) {
         })
     });
     futures::future::select_all(waits).await;
+}
+
+/// The set of ignored signals, a bit each from 1 on; where Linux does not tell, none.
+fn ignored_signals() -> u64 {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+/// Stops the build when the reader of standard error goes away, also while there is nothing to
+/// write. Never returns.
+async fn reader_gone(stop: &Stop) {
+    // SAFETY: nothing in this program closes or replaces standard error.
+    let watched = unsafe { AsyncFd::register_with_interest(io::stderr(), Interest::ERROR) };
+    // A file cannot be watched, and has no reader that could go.
+    if let Ok(watched) = watched
+        && watched.ready(Interest::ERROR).await.is_ok()
+    {
+        stop.now(Exit::OutputClosed);
+    }
+    std::future::pending::<()>().await;
 }
 
 fn display(report: &Report, now: Timestamp, stop: &Stop) -> Output {
@@ -200,7 +230,7 @@ fn trace() {
 mod tests {
     use super::*;
 
-    fn report(directory: &std::path::Path) -> Report {
+    fn report(directory: &Path) -> Report {
         Report {
             progress: ProgressMode::Quiet,
             color: false,
@@ -233,24 +263,33 @@ mod tests {
 
     #[test]
     fn the_first_error_decides() {
-        let directory = tempfile::tempdir().unwrap();
-        let exit = run(&report(directory.path()), Vec::new(), async |_| {
-            Err(vec![
+        let log = Path::new("/log");
+        let errors = |class| {
+            Some(Err(vec![
                 Diagnostic::warning("w"),
-                Diagnostic::error("e").with_class(Class::Step),
+                Diagnostic::error("e").with_class(class),
                 Diagnostic::error("f"),
-            ])
-        });
-        assert_eq!(exit, Exit::Failed(Class::Step));
+            ]))
+        };
+        for (class, said) in [(Class::Yours, 3), (Class::Step, 4), (Class::Environment, 4)] {
+            let (exit, diagnostics) = conclude(errors(class), None, Some(log));
+            assert_eq!(exit, Exit::Failed(class));
+            assert_eq!(diagnostics.len(), said, "{diagnostics:?}");
+        }
     }
 
     #[test]
     fn a_build_that_was_told_to_stop_ends_for_that_reason() {
-        let directory = tempfile::tempdir().unwrap();
-        let report = report(directory.path());
-        let failed = Some(Err(vec![Diagnostic::error("stopped")]));
-        let cause = Some(Exit::Signal(2));
-        assert_eq!(end(&report, failed, cause, None), Exit::Signal(2));
-        assert_eq!(end(&report, None, cause, None), Exit::Signal(2));
+        let failed = || Some(Err(vec![Diagnostic::error("stopped")]));
+        let signal = Exit::Signal(2);
+        for result in [failed(), None] {
+            let (exit, said) = conclude(result, Some(signal), None);
+            assert_eq!(exit, signal);
+            assert_eq!(said, [Diagnostic::error("the build was cancelled")]);
+        }
+        let (exit, said) = conclude(failed(), Some(Exit::OutputClosed), None);
+        assert_eq!((exit, said.len()), (Exit::OutputClosed, 0));
+        let (exit, _) = conclude(Some(Ok(())), Some(signal), None);
+        assert_eq!(exit, Exit::Success);
     }
 }

@@ -4,15 +4,21 @@
 //! nothing, an entry outside (`../x`) fails, hard links point inside the destination, links
 //! on the way are followed inside the destination. Nothing is kept in memory but names.
 
-use std::collections::HashMap;
-use std::io::{self, Read, Write};
+#[cfg(test)]
+mod tests;
 
-use super::entry::{Entry, Kind, Mtime, Xattr};
-use super::error::Error;
-use super::name;
-use super::path::{clean, join, parents, split};
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
+
+use super::entry::{Entry, Kind, Mtime};
+use super::path::{clean, inside, join, split};
+use super::tar::read::{Header, TarReader};
 use super::tar::{LayerError, LayerWriter};
-use super::tar_tree;
+use super::tar_tree::is_carried;
+
+/// The memory that an xz archive may make its decoder want.
+const XZ_MEMORY: u64 = 256 << 20;
+const MAX_LINKS: usize = 40;
 
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,39 +30,49 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// What the first bytes of a content say.
+    fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            // The magic number of a frame, or of one to skip.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    fn open<'a>(self, content: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        let content = BufReader::with_capacity(64 * 1024, content);
+        Ok(match self {
+            Self::None => return Ok(Box::new(content)),
+            Self::Gzip => buffered(flate2::bufread::MultiGzDecoder::new(content)),
+            Self::Bzip2 => buffered(bzip2::bufread::MultiBzDecoder::new(content)),
+            Self::Xz => {
+                let flags = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)?;
+                buffered(liblzma::bufread::XzDecoder::new_stream(content, stream))
+            }
+            Self::Zstd => buffered(zstd::Decoder::with_buffer(content)?),
+        })
+    }
+}
+
+/// Headers are read by the block, which is slow without a buffer.
+fn buffered<'a>(decoder: impl Read + 'a) -> Box<dyn Read + 'a> {
+    Box::new(BufReader::with_capacity(64 * 1024, decoder))
+}
+
 /// Whether the content is an archive that `ADD` unpacks: it decodes, and holds at least one
 /// valid entry. Errors of reading count as no.
 pub fn detect(content: &mut dyn Read) -> Option<Compression> {
-    let mut start = Vec::new();
-    content.take(6).read_to_end(&mut start).ok()?;
-    let compression = if start.starts_with(&[0x1f, 0x8b]) {
-        Compression::Gzip
-    } else if start.starts_with(b"BZh") {
-        Compression::Bzip2
-    } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        Compression::Xz
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Compression::Zstd
-    } else {
-        Compression::None
-    };
-    let whole = start.chain(content);
-    let mut archive = tar::Archive::new(decoder(whole, compression).ok()?);
-    let first = archive.entries().ok()?.next()?;
-    first.ok().map(|_| compression)
-}
-
-fn decoder<'a>(
-    content: impl Read + 'a,
-    compression: Compression,
-) -> io::Result<Box<dyn Read + 'a>> {
-    Ok(match compression {
-        Compression::None => Box::new(content),
-        Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(content)),
-        Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(content)),
-        Compression::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(content)),
-        Compression::Zstd => Box::new(zstd::Decoder::new(content)?),
-    })
+    let mut head = Vec::with_capacity(6);
+    content.take(6).read_to_end(&mut head).ok()?;
+    let compression = Compression::of(&head);
+    let whole = head.chain(content);
+    let mut archive = TarReader::new(compression.open(whole).ok()?);
+    archive.next().ok()?.is_some().then_some(compression)
 }
 
 /// Where and how to unpack.
@@ -82,323 +98,287 @@ pub enum UnpackError {
     /// A name that a layer cannot hold; another way than a layer is needed.
     #[error("the archive's entry `{path}` cannot be stored in a layer")]
     Whiteout { path: String },
-    /// A hard link to a file that only the image has; another way than a layer is needed.
+    /// A hard link to a file that the archive does not hold; if the image holds it, another
+    /// way than a layer is needed.
     #[error("the archive's entry `{path}` is a hard link to `{target}`, which it does not hold")]
     LinkOutside { path: String, target: String },
-    #[error("the archive's entry `{path}` is of the unknown type {kind:?}")]
+    #[error("the archive's entry `{path}` is of the unknown type `{kind}`")]
     UnknownType { path: String, kind: char },
-    #[error("`{path}` leads through something that is not a directory")]
+    #[error("the archive's entry `{path}` leads through something that is not a directory")]
     NotADirectory { path: String },
-    #[error("the engine cannot tell what is at `{path}`: {source}")]
+    #[error("cannot tell what is at `{path}`: {source}")]
     Lookup { path: String, source: io::Error },
     #[error(transparent)]
     Layer(#[from] LayerError),
 }
 
-/// Puts the entries of an archive into a layer, in the archive's order.
+/// Puts the entries of an archive into a layer, in the archive's order. After an error the
+/// layer is unusable.
 pub fn unpack<W: Write>(
     content: &mut dyn Read,
     compression: Compression,
     options: Unpack<'_>,
     layer: &mut LayerWriter<W>,
 ) -> Result<(), UnpackError> {
-    let decoded = decoder(content, compression).map_err(UnpackError::Broken)?;
-    let mut archive = tar::Archive::new(decoded);
-    let mut unpacker = Unpacker {
+    let content = compression.open(content).map_err(UnpackError::Broken)?;
+    let mut archive = TarReader::new(content);
+    let mut unpacking = Unpacking {
         options,
-        written: HashMap::new(),
         layer,
+        known: BTreeMap::new(),
     };
-    for entry in archive.entries().map_err(UnpackError::Broken)? {
-        unpacker.entry(&mut entry.map_err(UnpackError::Broken)?)?;
+    while let Some(header) = archive.next().map_err(UnpackError::Broken)? {
+        unpacking.entry(header, &mut archive)?;
     }
     Ok(())
 }
 
-struct Unpacker<'a, 'b, W: Write> {
-    options: Unpack<'a>,
-    /// What the layer has at paths below the destination.
-    written: HashMap<String, Kind>,
-    layer: &'b mut LayerWriter<W>,
+/// What is at a path below the destination by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Known {
+    /// In a new one there is nothing of the image's.
+    Dir {
+        new: bool,
+    },
+    /// An own one is the archive's; hard links can point to it.
+    Link {
+        target: String,
+        own: bool,
+    },
+    Other {
+        own: bool,
+    },
 }
 
-/// How many links a name may lead through.
-const MAX_LINKS: usize = 40;
+struct Unpacking<'a, 'b, W: Write> {
+    options: Unpack<'a>,
+    layer: &'b mut LayerWriter<W>,
+    /// By path relative to the destination; `None` is nothing.
+    known: BTreeMap<String, Option<Known>>,
+}
 
-impl<W: Write> Unpacker<'_, '_, W> {
-    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), UnpackError> {
-        let shown = name::from_bytes(&entry.path_bytes());
-        let Some(path) = Self::inside(&shown)? else {
+impl<W: Write> Unpacking<'_, '_, W> {
+    fn entry(&mut self, header: Header, content: &mut dyn Read) -> Result<(), UnpackError> {
+        let Header {
+            mut entry,
+            xattrs,
+            unknown,
+        } = header;
+        let written = std::mem::take(&mut entry.path);
+        if leaves(&written) {
+            return Err(UnpackError::Outside { path: written });
+        }
+        let path = inside(&written);
+        if path.is_empty() {
             return Ok(());
-        };
-        let Some(kind) = self.kind(entry, &shown)? else {
-            return Ok(());
-        };
-        if kind == Kind::Dir
-            && self.leads_to_directory(&path)?
-            && matches!(self.lookup(&path)?, Some(Kind::Symlink(_)))
-        {
-            // A link to a directory serves as the directory.
-            return Ok(());
+        }
+        if let Some(kind) = unknown {
+            return Err(UnpackError::UnknownType { path, kind });
         }
         let (dir, name) = split(&path);
-        let dir = self.real_directory(dir)?;
-        let path = join(&dir, name);
-        let mut out = Entry::new(join(self.options.dest, &path), kind.clone(), 0);
-        let (mtime, xattrs) = metadata(entry, &mut out)?;
-        out.mtime = mtime;
-        if let Some((uid, gid)) = self.options.owner {
-            (out.uid, out.gid) = (uid, gid);
+        if name.starts_with(".wh.") {
+            return Err(UnpackError::Whiteout { path });
         }
-        let added = if out.is_file() {
-            self.layer.add_file(&out, &xattrs, entry)
+        let dir = self.directory(dir, &path)?;
+        let place = join(&dir, name);
+        // What was there goes away, unless two directories become one. Only then it matters
+        // what it was: asking for each file would take long.
+        let there = if entry.is_dir() {
+            self.look(&place)?
         } else {
-            self.layer.add(&out, &xattrs)
+            None
         };
-        added.map_err(|error| match error {
-            LayerError::Whiteout { path } => UnpackError::Whiteout { path },
-            LayerError::Read { source, .. } => UnpackError::Broken(source),
-            LayerError::Changed { .. } => {
-                UnpackError::Broken(io::Error::other("an entry ends early"))
+        let merged = matches!(there, Some(Known::Dir { .. }));
+        if !merged {
+            self.forget(&place);
+        }
+        if let Kind::Hardlink(target) = &entry.kind {
+            let target = self.link_target(&path, target)?;
+            entry.kind = Kind::Hardlink(join(self.options.dest, &target));
+        }
+        let known = match &entry.kind {
+            Kind::Dir => Known::Dir {
+                new: !matches!(there, Some(Known::Dir { new: false })),
+            },
+            Kind::Symlink(target) => Known::Link {
+                target: target.clone(),
+                own: true,
+            },
+            _ => Known::Other { own: true },
+        };
+        entry.path = join(self.options.dest, &place);
+        if let Some((uid, gid)) = self.options.owner {
+            (entry.uid, entry.gid) = (uid, gid);
+        }
+        // Docker takes times before 1970 for 1970 when it unpacks.
+        entry.mtime = entry.mtime.max(Mtime::default());
+        let xattrs: Vec<_> = xattrs
+            .into_iter()
+            .filter(|(name, _)| is_carried(name))
+            .collect();
+        if entry.is_file() {
+            // What the archive breaks off at is the archive's fault, not that of reading.
+            let size = entry.size;
+            let mut content = Archived {
+                content,
+                left: size,
+                error: None,
+            };
+            let added = self.layer.add_file(&entry, &xattrs, &mut content);
+            if let Some(error) = content.error {
+                return Err(UnpackError::Broken(error));
             }
-            error @ LayerError::Write(_) => UnpackError::Layer(error),
-        })?;
-        self.written.insert(path, kind);
+            added?;
+        } else {
+            self.layer.add(&entry, &xattrs)?;
+        }
+        self.known.insert(place, Some(known));
         Ok(())
     }
 
-    /// The name below the destination; `None` is the destination itself.
-    fn inside(shown: &str) -> Result<Option<String>, UnpackError> {
-        let cleaned = clean(shown.trim_start_matches('/'));
-        if cleaned == ".." || cleaned.starts_with("../") {
-            return Err(UnpackError::Outside {
-                path: shown.to_owned(),
-            });
-        }
-        Ok((cleaned != "." && !cleaned.is_empty()).then_some(cleaned))
-    }
-
-    fn kind<R: Read>(
-        &self,
-        entry: &tar::Entry<'_, R>,
-        shown: &str,
-    ) -> Result<Option<Kind>, UnpackError> {
-        let header = entry.header();
-        let link = || name::from_bytes(&entry.link_name_bytes().unwrap_or_default());
-        let device = || -> io::Result<(u32, u32)> {
-            Ok((
-                header.device_major()?.unwrap_or(0),
-                header.device_minor()?.unwrap_or(0),
-            ))
+    /// The real directory at `path` below the destination, made where it is missing; `of` is
+    /// the entry that needs it.
+    fn directory(&mut self, path: &str, of: &str) -> Result<String, UnpackError> {
+        let blocked = || UnpackError::NotADirectory {
+            path: of.to_owned(),
         };
-        Ok(Some(match header.entry_type() {
-            tar::EntryType::Directory => Kind::Dir,
-            tar::EntryType::Symlink => Kind::Symlink(link()),
-            tar::EntryType::Link => {
-                let target = link();
-                let Some(inner) = Self::inside(&target)? else {
-                    return Err(UnpackError::LinkOutside {
-                        path: shown.to_owned(),
-                        target,
-                    });
-                };
-                if !self.written.contains_key(&inner) {
-                    return Err(UnpackError::LinkOutside {
-                        path: shown.to_owned(),
-                        target,
-                    });
-                }
-                Kind::Hardlink(join(self.options.dest, &inner))
-            }
-            tar::EntryType::Fifo => Kind::Fifo,
-            tar::EntryType::Char => {
-                let (major, minor) = device().map_err(UnpackError::Broken)?;
-                Kind::Char { major, minor }
-            }
-            tar::EntryType::Block => {
-                let (major, minor) = device().map_err(UnpackError::Broken)?;
-                Kind::Block { major, minor }
-            }
-            tar::EntryType::XGlobalHeader => return Ok(None),
-            kind if kind.is_file() || kind == tar::EntryType::GNUSparse => Kind::File,
-            other => {
-                let kind = char::from(other.as_byte());
-                return Err(UnpackError::UnknownType {
-                    path: shown.to_owned(),
-                    kind,
-                });
-            }
-        }))
-    }
-
-    fn lookup(&mut self, path: &str) -> Result<Option<Kind>, UnpackError> {
-        if let Some(kind) = self.written.get(path) {
-            return Ok(Some(kind.clone()));
-        }
-        let full = join(self.options.dest, path);
-        (self.options.lookup)(&full).map_err(|source| UnpackError::Lookup {
-            path: full.clone(),
-            source,
-        })
-    }
-
-    fn leads_to_directory(&mut self, path: &str) -> Result<bool, UnpackError> {
-        let real = self.real(path)?;
-        Ok(self.lookup(&real)? == Some(Kind::Dir))
-    }
-
-    /// A path with its links followed, inside the destination.
-    fn real(&mut self, path: &str) -> Result<String, UnpackError> {
-        let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let reversed = |path: &str| -> Vec<String> {
+            path.rsplit('/')
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        let mut todo = reversed(path);
         let mut done = String::new();
         let mut links = 0;
         while let Some(part) = todo.pop() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => {
-                    done.truncate(done.rfind('/').unwrap_or(0));
-                    continue;
-                }
-                _ => {}
-            }
             let next = join(&done, &part);
-            let Some(Kind::Symlink(target)) = self.lookup(&next)? else {
-                done = next;
-                continue;
-            };
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(UnpackError::NotADirectory {
-                    path: path.to_owned(),
-                });
+            match self.look(&next)? {
+                Some(Known::Dir { .. }) => done = next,
+                Some(Known::Link { target, .. }) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(blocked());
+                    }
+                    let absolute = target.starts_with('/');
+                    let target = if absolute {
+                        target
+                    } else {
+                        join(&done, &target)
+                    };
+                    todo.extend(reversed(&inside(&target)));
+                    done.clear();
+                }
+                Some(Known::Other { .. }) => return Err(blocked()),
+                None => {
+                    let mut entry = Entry::new(join(self.options.dest, &next), Kind::Dir, 0o755);
+                    entry.mtime = self.options.implied_mtime;
+                    self.layer.add(&entry, &[])?;
+                    self.known
+                        .insert(next.clone(), Some(Known::Dir { new: true }));
+                    done = next;
+                }
             }
-            if target.starts_with('/') {
-                done.clear();
-            }
-            todo.extend(target.split('/').rev().map(str::to_owned));
         }
         Ok(done)
     }
 
-    /// The directory that a name is in, made with what is missing above it.
-    fn real_directory(&mut self, dir: &str) -> Result<String, UnpackError> {
-        let real = self.real(dir)?;
-        let steps: Vec<String> = parents(&real)
-            .chain((!real.is_empty()).then_some(real.as_str()))
-            .map(str::to_owned)
-            .collect();
-        for path in steps {
-            match self.lookup(&path)? {
-                Some(Kind::Dir) => {}
-                Some(_) => return Err(UnpackError::NotADirectory { path }),
-                None => {
-                    let mut made = Entry::new(join(self.options.dest, &path), Kind::Dir, 0o755);
-                    made.mtime = self.options.implied_mtime;
-                    if let Some((uid, gid)) = self.options.owner {
-                        (made.uid, made.gid) = (uid, gid);
-                    }
-                    self.layer.add(&made, &[])?;
-                    self.written.insert(path, Kind::Dir);
-                }
+    /// The path below the destination that a hard link points to.
+    fn link_target(&mut self, path: &str, target: &str) -> Result<String, UnpackError> {
+        let outside = || UnpackError::LinkOutside {
+            path: path.to_owned(),
+            target: target.to_owned(),
+        };
+        if leaves(target) {
+            return Err(UnpackError::Outside {
+                path: target.to_owned(),
+            });
+        }
+        let cleaned = inside(target);
+        let (dir, name) = split(&cleaned);
+        // Directories on the way are not made for a target that is not there.
+        let mut at = String::new();
+        for part in dir.split('/').filter(|part| !part.is_empty()) {
+            at = join(&at, part);
+            match self.look(&at)? {
+                Some(Known::Dir { .. }) => {}
+                Some(Known::Link { .. }) => at = self.directory(&at.clone(), path)?,
+                _ => return Err(outside()),
             }
         }
-        Ok(real)
-    }
-}
-
-fn metadata<R: Read>(
-    entry: &mut tar::Entry<'_, R>,
-    out: &mut Entry,
-) -> Result<(Mtime, Vec<Xattr>), UnpackError> {
-    let header = entry.header();
-    let id = |number: io::Result<u64>| {
-        let number = number.map_err(UnpackError::Broken)?;
-        u32::try_from(number)
-            .map_err(|_| UnpackError::Broken(io::Error::other("an owner is out of range")))
-    };
-    out.mode = header.mode().map_err(UnpackError::Broken)? & 0o7777;
-    out.uid = id(header.uid())?;
-    out.gid = id(header.gid())?;
-    if out.is_file() {
-        out.size = entry.size();
-    }
-    tar_tree::extensions(entry).map_err(|error| match error {
-        Error::Archive(error) | Error::Io(error) => UnpackError::Broken(error),
-        other => UnpackError::Broken(io::Error::other(other.to_string())),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn archive(names: &[&str]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for name in names {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(1);
-            header.set_mode(0o600);
-            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-            header.set_cksum();
-            builder.append(&header, &b"x"[..]).unwrap();
+        let place = join(&at, name);
+        match self.known.get(&place) {
+            Some(Some(Known::Other { own: true } | Known::Link { own: true, .. })) => Ok(place),
+            _ => Err(outside()),
         }
-        builder.into_inner().unwrap()
     }
 
-    fn unpacked(bytes: &[u8]) -> Result<Vec<String>, UnpackError> {
-        let mut layer = LayerWriter::new(Vec::new());
-        let mut lookup = |path: &str| {
-            Ok(match path {
-                "dest/link" => Some(Kind::Symlink("/real".into())),
-                "dest/real" => Some(Kind::Dir),
-                _ => None,
-            })
-        };
-        let options = Unpack {
-            dest: "dest",
-            owner: None,
-            implied_mtime: Mtime::default(),
-            lookup: &mut lookup,
-        };
-        unpack(&mut &bytes[..], Compression::None, options, &mut layer)?;
-        let (bytes, _) = layer.finish().unwrap();
-        let mut archive = tar::Archive::new(bytes.as_slice());
-        let paths = archive
-            .entries()
-            .unwrap()
-            .map(|entry| String::from_utf8(entry.unwrap().path_bytes().into_owned()).unwrap());
-        Ok(paths.collect())
+    fn look(&mut self, path: &str) -> Result<Option<Known>, UnpackError> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(known.clone());
+        }
+        if !path.is_empty()
+            && let Some(Some(Known::Dir { new: true })) = self.known.get(split(path).0)
+        {
+            return Ok(None);
+        }
+        let full = join(self.options.dest, path);
+        let found = (self.options.lookup)(&full)
+            .map_err(|source| UnpackError::Lookup { path: full, source })?;
+        let known = found.map(|kind| match kind {
+            Kind::Dir => Known::Dir { new: false },
+            Kind::Symlink(target) => Known::Link { target, own: false },
+            _ => Known::Other { own: false },
+        });
+        self.known.insert(path.to_owned(), known.clone());
+        Ok(known)
     }
 
-    #[test]
-    fn entries_go_below_the_destination_and_through_its_links() {
-        let paths = unpacked(&archive(&["/a", "./b/c", "link/d"])).unwrap();
-        assert_eq!(paths, ["dest/a", "dest/b/", "dest/b/c", "dest/real/d"]);
+    /// Nothing is at a path, nor below it, any more.
+    fn forget(&mut self, path: &str) {
+        let below = format!("{path}/");
+        let after = format!("{path}0");
+        let gone: Vec<String> = self
+            .known
+            .range(below..after)
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in gone {
+            self.known.insert(path, None);
+        }
+        self.known.insert(path.to_owned(), None);
     }
+}
 
-    #[test]
-    fn what_a_layer_cannot_hold_or_leads_out_is_refused() {
-        let outside = unpacked(&archive(&["a/../../x"]));
-        assert!(matches!(outside, Err(UnpackError::Outside { .. })));
-        let whiteout = unpacked(&archive(&["d/.wh.x"]));
-        assert!(matches!(whiteout, Err(UnpackError::Whiteout { .. })));
-    }
+/// Whether a path goes out of the directory that it is relative to, at its end.
+fn leaves(path: &str) -> bool {
+    let cleaned = clean(path.trim_start_matches('/'));
+    cleaned == ".." || cleaned.starts_with("../")
+}
 
-    #[test]
-    fn archives_are_known_by_their_content() {
-        use std::io::Write as _;
-        let plain = archive(&["a"]);
-        assert_eq!(detect(&mut plain.as_slice()), Some(Compression::None));
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&plain).unwrap();
-        let gzip = gzip.finish().unwrap();
-        assert_eq!(detect(&mut gzip.as_slice()), Some(Compression::Gzip));
-        let zstd = zstd::encode_all(plain.as_slice(), 1).unwrap();
-        assert_eq!(detect(&mut zstd.as_slice()), Some(Compression::Zstd));
-        let text = zstd::encode_all(&b"no archive"[..], 1).unwrap();
-        assert_eq!(detect(&mut text.as_slice()), None);
-        assert_eq!(detect(&mut &b"plain text"[..]), None);
-        assert_eq!(detect(&mut &[0; 2048][..]), None);
-        assert_eq!(detect(&mut &b""[..]), None);
+/// The content of an entry, which tells errors of the archive from others.
+struct Archived<'a> {
+    content: &'a mut dyn Read,
+    left: u64,
+    error: Option<io::Error>,
+}
+
+impl Read for Archived<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Ok(0);
+        }
+        match self.content.read(buffer) {
+            Ok(got) => {
+                self.left -= got as u64;
+                Ok(got)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let copy = io::Error::from(error.kind());
+                self.error = Some(error);
+                Err(copy)
+            }
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! The content digest of what a copy selects: equal when the copy would do the same.
 //!
 //! Covered: names relative to the destination, kinds, modes, owners (a context directory shows
-//! 0:0, see [`Context`](super::Context)), targets of links, device numbers, extended
-//! attributes, content. Not covered: modification times, and the names of matched directories.
+//! 0:0, see [`Context`](super::Context)), targets of links, device numbers, which names are the
+//! same file, extended attributes, content. Not covered: modification times, and a matched
+//! directory's own metadata, of which the copy takes nothing but the time.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
+use std::time::SystemTime;
 
+use blake3::Hasher;
 use rayon::prelude::*;
 
 use super::entry::{Entry, Kind};
@@ -14,6 +18,9 @@ use super::error::{Error, Result};
 use super::select::Match;
 use super::stat_cache::StatCache;
 use super::tree::FileTree;
+
+/// How much of a file is read at once.
+const CHUNK: usize = 256 * 1024;
 
 /// A BLAKE3 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,135 +33,127 @@ pub fn digest(
     matches: &[Match],
     cache: Option<&StatCache>,
 ) -> Result<ContentDigest> {
-    let mut files: Vec<&Entry> = Vec::new();
+    let mut whole = Hasher::new();
     for found in matches {
-        let contents = found.contents.iter().map(|selected| &*selected.entry);
-        files.extend(
-            contents
-                .chain([&*found.root])
-                .filter(|entry| entry.is_file()),
-        );
-    }
-    let digests: Result<Vec<[u8; 32]>> = files
-        .into_par_iter()
-        .map(|entry| file_digest(tree, entry, cache))
-        .collect();
-    let mut digests = digests?.into_iter();
-    let mut hasher = blake3::Hasher::new();
-    for found in matches {
-        let root = &found.root;
-        hasher.update(b"match");
-        for selected in &found.contents {
-            let content = selected.entry.is_file().then(|| digests.next()).flatten();
-            add(
-                &mut hasher,
-                tree,
-                selected.name(),
-                &selected.entry,
-                selected.implied,
-                content,
-            )?;
+        let mut text = Record::default();
+        text.text("match").text(&found.name);
+        if !found.root.is_dir() {
+            text.entry(&found.root, "", false, None);
+            text.bytes(&content(tree, &found.root, cache)?);
         }
-        if !root.is_dir() {
-            let content = root.is_file().then(|| digests.next()).flatten();
-            add(&mut hasher, tree, &found.name, root, false, content)?;
+        let contents: Result<Vec<[u8; 32]>> = found
+            .contents
+            .par_iter()
+            .map(|item| content(tree, &item.entry, cache))
+            .collect();
+        let mut links = HashMap::new();
+        for (at, (item, content)) in found.contents.iter().zip(contents?).enumerate() {
+            let earlier = item.entry.link.map(|id| *links.entry(id).or_insert(at));
+            let earlier = earlier.filter(|&earlier| earlier != at);
+            text.entry(&item.entry, item.name(), item.implied, earlier);
+            text.bytes(&content);
+            if text.0.len() > CHUNK {
+                whole.update(&text.0);
+                text.0.clear();
+            }
         }
+        text.text("end");
+        whole.update(&text.0);
     }
-    Ok(ContentDigest(*hasher.finalize().as_bytes()))
+    Ok(ContentDigest(*whole.finalize().as_bytes()))
 }
 
-fn add(
-    hasher: &mut blake3::Hasher,
-    tree: &dyn FileTree,
-    name: &str,
-    entry: &Entry,
-    implied: bool,
-    content: Option<[u8; 32]>,
-) -> Result<()> {
-    let (kind, detail) = match &entry.kind {
-        Kind::File => ("file", String::new()),
-        Kind::Dir => ("dir", String::new()),
-        Kind::Symlink(target) => ("symlink", target.clone()),
-        Kind::Hardlink(target) => ("hardlink", target.clone()),
-        Kind::Fifo => ("fifo", String::new()),
-        Kind::Char { major, minor } => ("char", format!("{major}:{minor}")),
-        Kind::Block { major, minor } => ("block", format!("{major}:{minor}")),
-    };
-    let numbers = [entry.mode, entry.uid, entry.gid, u32::from(implied)];
-    for text in [name, kind, &detail] {
-        field(hasher, text.as_bytes());
+/// Fields one after the other, so that no two lists of fields are the same bytes.
+#[derive(Default)]
+struct Record(Vec<u8>);
+
+impl Record {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+        self
     }
-    for number in numbers {
-        hasher.update(&number.to_le_bytes());
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
     }
-    for (name, value) in tree.xattrs(entry)? {
-        field(hasher, name.as_bytes());
-        field(hasher, &value);
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self
     }
-    field(
-        hasher,
-        content.as_ref().map_or(&[], |content| content.as_slice()),
-    );
-    Ok(())
+
+    fn entry(&mut self, entry: &Entry, name: &str, implied: bool, earlier: Option<usize>) {
+        self.text(name).number(u64::from(implied));
+        match &entry.kind {
+            Kind::File => self.text("file").number(entry.size),
+            Kind::Dir => self.text("directory"),
+            Kind::Symlink(target) => self.text("link").text(target),
+            Kind::Hardlink(target) => self.text("name").text(target),
+            Kind::Fifo => self.text("pipe"),
+            Kind::Char { major, minor } => self.text("characters").device(*major, *minor),
+            Kind::Block { major, minor } => self.text("blocks").device(*major, *minor),
+        };
+        self.number(u64::from(entry.mode))
+            .number(u64::from(entry.uid));
+        self.number(u64::from(entry.gid));
+        self.number(earlier.map_or(0, |at| at as u64 + 1));
+    }
+
+    fn device(&mut self, major: u32, minor: u32) -> &mut Self {
+        self.number(u64::from(major)).number(u64::from(minor))
+    }
 }
 
-/// Bytes that cannot run into the next ones.
-fn field(hasher: &mut blake3::Hasher, bytes: &[u8]) {
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
-}
-
-fn file_digest(tree: &dyn FileTree, entry: &Entry, cache: Option<&StatCache>) -> Result<[u8; 32]> {
-    let key = cache.and_then(|_| tree.identity(entry));
-    if let (Some(cache), Some(key)) = (cache, key)
-        && let Some(known) = cache.get(&key)
+/// The digest of an entry's content and extended attributes.
+fn content(tree: &dyn FileTree, entry: &Entry, cache: Option<&StatCache>) -> Result<[u8; 32]> {
+    let cached = cache.zip(tree.stamp(entry));
+    if let Some((cache, stamp)) = cached
+        && let Some(known) = cache.get(&stamp)
     {
         return Ok(known);
     }
-    let mut content = tree.open(entry)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; PIECE.min(usize::try_from(entry.size).unwrap_or(PIECE).max(1))];
-    let mut total = 0;
-    loop {
-        let read = fill(&mut content, &mut piece)?;
-        if read == 0 {
-            break;
-        }
-        total += read as u64;
-        if read >= PARALLEL_FROM {
-            hasher.update_rayon(&piece[..read]);
-        } else {
-            hasher.update(&piece[..read]);
-        }
+    let started = SystemTime::now();
+    let mut hasher = Hasher::new();
+    if entry.is_file() && entry.size > 0 {
+        read_into(&mut hasher, tree, entry)?;
     }
-    if total != entry.size {
-        return Err(Error::Changed {
-            path: entry.path.clone(),
-        });
+    let mut record = Record::default();
+    for (name, value) in tree.xattrs(entry)? {
+        record.text(&name).bytes(&value);
     }
-    let digest = *hasher.finalize().as_bytes();
-    if let (Some(cache), Some(key)) = (cache, key) {
-        cache.put(entry, key, digest);
+    let mut both = Hasher::new();
+    both.update(hasher.finalize().as_bytes()).update(&record.0);
+    let digest = *both.finalize().as_bytes();
+    if let Some((cache, stamp)) = cached {
+        cache.put(&stamp, digest, started);
     }
     Ok(digest)
 }
 
-/// How much of a file is in memory at once, and from where on it is worth several threads.
-const PIECE: usize = 4 << 20;
-const PARALLEL_FROM: usize = 256 << 10;
-
-/// Reads until the buffer is full or the content ends.
-fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match content.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+fn read_into(hasher: &mut Hasher, tree: &dyn FileTree, entry: &Entry) -> Result<()> {
+    let mut content = tree.open(entry)?;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(entry.size).unwrap_or(CHUNK))];
+    let mut total = 0;
+    loop {
+        let got = match content.read(&mut buffer) {
+            Ok(got) => got,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.downcast::<Error>().unwrap_or_else(Error::Io)),
+        };
+        if got == 0 {
+            break;
         }
+        total += got as u64;
+        hasher.update(&buffer[..got]);
     }
-    Ok(filled)
+    if total == entry.size {
+        Ok(())
+    } else {
+        Err(Error::Changed {
+            path: entry.path.clone(),
+        })
+    }
 }
 
 impl fmt::Display for ContentDigest {
@@ -168,3 +167,6 @@ impl fmt::Debug for ContentDigest {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,8 @@ pub fn from_bytes(bytes: &[u8]) -> String {
 
 /// The bytes that `text` stands for.
 pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
-    if !text.chars().any(is_escape) {
+    // Such characters start with this byte.
+    if !text.as_bytes().contains(&0xf4) {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut bytes = Vec::with_capacity(text.len());
@@ -38,6 +39,14 @@ pub fn to_bytes(text: &str) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(bytes)
+}
+
+/// Whether the bytes that `text` stands for are UTF-8.
+pub(super) fn is_utf8(text: &str) -> bool {
+    match to_bytes(text) {
+        Cow::Borrowed(_) => true,
+        Cow::Owned(bytes) => std::str::from_utf8(&bytes).is_ok(),
+    }
 }
 
 fn is_escape(char: char) -> bool {

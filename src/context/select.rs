@@ -3,8 +3,9 @@
 //! - A source without wildcards must be there. Links on the way and the link that it names
 //!   itself are followed inside the tree's root; `..` at the root stays there.
 //! - A source with wildcards (`*`, `?`, `[…]`, `\` escapes, as Go's `filepath.Match`) may
-//!   match nothing. Links before the first wildcard are followed; a link that is matched is
-//!   followed, and must lead to something; a link in between is never gone through.
+//!   match nothing, but the directory before the first wildcard must be there. Links in that
+//!   directory are followed; a link that is matched is followed, and must lead to something;
+//!   a link in between is never gone through.
 //! - A file goes to the destination, or into it under [`Match::name`] when it is a directory.
 //!   Of a directory the *contents* go to the destination.
 //!
@@ -14,11 +15,10 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Kind};
 use super::error::{Error, Result};
-use super::glob::{BadPattern, Glob, has_wildcard};
+use super::glob::{Glob, has_wildcard};
 use super::ignore::{IgnoreRules, ParentState};
-use super::path::{self, inside, join};
-use super::tree::{self, FileTree};
-use crate::diag::suggest;
+use super::path::{inside, join, split};
+use super::tree::{FileTree, resolve};
 
 /// What the flags of the instruction say.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub struct Match {
     /// The last part of the path before links were followed: the name that a *file* gets in
-    /// a destination directory. Empty for the tree's root and with `--parents`.
+    /// a destination directory. Empty for the tree's root.
     pub name: String,
     /// What it is after links were followed. With `--parents`, the directory that kept paths
     /// are relative to.
@@ -69,247 +69,291 @@ impl Selected {
 /// What `source` selects in `tree`, in the order in which BuildKit copies it: a later match
 /// or entry of the same name replaces an earlier one.
 pub fn select(tree: &dyn FileTree, source: &str, options: &Options) -> Result<Vec<Match>> {
-    let excludes =
-        IgnoreRules::from_patterns(&options.excludes).map_err(|error| Error::Pattern {
-            pattern: error.pattern,
-        })?;
-    if options.parents {
-        return select_with_parents(tree, source, &excludes).map(|found| vec![found]);
+    let filter = Filter::new(source, options)?;
+    let (source, kept) = pivot(source, options.parents);
+    if let Some(kept) = &kept
+        && !has_wildcard(&source)
+        && !has_wildcard(kept)
+    {
+        let path = join(&source, kept);
+        existing(tree, &path)?;
     }
-    let (prefix, wild) = fixed_prefix(source, false);
-    if !wild {
-        let root = named(tree, source, &prefix)?;
-        let name = path::split(&prefix).1.to_owned();
-        return Ok(vec![matched(tree, name, root, &excludes)?]);
-    }
-    let cleaned = inside(source);
-    let rest = cleaned[prefix.len()..].trim_start_matches('/');
-    let glob = Glob::new(rest).map_err(|BadPattern| Error::Pattern {
-        pattern: source.to_owned(),
-    })?;
-    let base = tree::resolve(tree, &prefix)?;
-    let depth = rest.split('/').count();
-    let mut found = Vec::new();
-    collect_matches(tree, &base, &base, &glob, depth, &mut found)?;
-    let mut matches = Vec::new();
-    for entry in found {
-        let root = match &entry.kind {
-            Kind::Symlink(_) => named(tree, &entry.path, &entry.path)?,
-            _ => Arc::clone(&entry),
-        };
-        matches.push(matched(tree, entry.name().to_owned(), root, &excludes)?);
-    }
-    Ok(matches)
-}
-
-/// Everything below `dir` whose path from `base` the pattern matches; below a match nothing.
-fn collect_matches(
-    tree: &dyn FileTree,
-    base: &str,
-    dir: &str,
-    glob: &Glob,
-    depth: usize,
-    found: &mut Vec<Arc<Entry>>,
-) -> Result<()> {
-    for entry in tree.list(dir)? {
-        let relative = entry.path[base.len()..].trim_start_matches('/');
-        if glob.matches(relative) {
-            found.push(entry);
-        } else if entry.is_dir() && depth > 1 {
-            collect_matches(tree, base, &entry.path, glob, depth - 1, found)?;
-        }
-    }
-    Ok(())
-}
-
-/// What a path names, links followed. It must be there.
-fn named(tree: &dyn FileTree, source: &str, path: &str) -> Result<Arc<Entry>> {
-    let real = tree::resolve(tree, path)?;
-    if let Some(entry) = tree.lstat(&real)? {
-        return Ok(entry);
-    }
-    let place = tree.place().to_owned();
-    let ignored = tree.ignored_by(&real).or_else(|| tree.ignored_by(path));
-    if let Some(Kind::Symlink(target)) = tree.lstat(path)?.map(|entry| entry.kind.clone()) {
-        return Err(Error::DanglingLink {
-            path: source.to_owned(),
-            target,
-            place,
-            ignored,
-        });
-    }
-    let (dir, name) = path::split(path);
-    let beside = tree.list(dir).unwrap_or_default();
-    let similar = suggest(name, beside.iter().map(|entry| entry.name()));
-    let similar = similar.map(|name| join(dir, name));
-    Err(Error::NotFound {
-        path: source.to_owned(),
-        place,
-        ignored,
-        similar,
-    })
-}
-
-fn matched(
-    tree: &dyn FileTree,
-    name: String,
-    root: Arc<Entry>,
-    excludes: &IgnoreRules,
-) -> Result<Match> {
-    let mut contents = Vec::new();
-    if root.is_dir() {
-        let start = if root.path.is_empty() {
-            0
-        } else {
-            root.path.len() + 1
-        };
-        if excludes.is_empty() {
-            let below = tree.below(&root.path)?;
-            contents.extend(below.into_iter().map(|entry| Selected {
-                entry,
-                implied: false,
-                start,
-            }));
-        } else {
-            let walk = Walk {
-                tree,
-                start,
-                include: None,
-                excludes,
-            };
-            walk.below(
-                &root.path,
-                &ParentState::default(),
-                &ParentState::default(),
-                &mut contents,
-            )?;
-        }
-    }
-    Ok(Match {
-        name,
-        root,
-        contents,
-    })
-}
-
-fn select_with_parents(tree: &dyn FileTree, source: &str, excludes: &IgnoreRules) -> Result<Match> {
-    let (dir, pattern) = source.split_once("/./").unwrap_or(("/", source));
-    let pattern = inside(pattern);
-    let base = tree::resolve(tree, &inside(dir))?;
-    if !has_wildcard(dir) && !has_wildcard(&pattern) {
-        named(tree, source, &join(&inside(dir), &pattern))?;
-    }
-    let root = named(tree, source, &base)?;
-    let include = IgnoreRules::from_patterns(&[&pattern]).map_err(|error| Error::Pattern {
-        pattern: error.pattern,
-    })?;
-    let start = if base.is_empty() { 0 } else { base.len() + 1 };
-    let fixed: Vec<&str> = pattern
-        .split('/')
-        .take_while(|part| !has_wildcard(part))
-        .collect();
-    let fixed = fixed.join("/");
-    let mut contents = Vec::new();
-    let walk = Walk {
-        tree,
-        start,
-        include: Some((&include, &fixed)),
-        excludes,
+    let paths = match split_wildcards(&source) {
+        (path, None) => vec![path],
+        (base, Some(pattern)) => matching(tree, &base, &pattern)?,
     };
-    walk.below(
-        &base,
-        &ParentState::default(),
-        &ParentState::default(),
-        &mut contents,
-    )?;
-    Ok(Match {
-        name: String::new(),
-        root,
-        contents,
-    })
-}
-
-/// A walk that leaves out what is not included or is excluded.
-struct Walk<'a> {
-    tree: &'a dyn FileTree,
-    start: usize,
-    /// Patterns, and the path before their first wildcard.
-    include: Option<(&'a IgnoreRules, &'a str)>,
-    excludes: &'a IgnoreRules,
-}
-
-impl Walk<'_> {
-    fn below(
-        &self,
-        dir: &str,
-        included: &ParentState,
-        excluded: &ParentState,
-        out: &mut Vec<Selected>,
-    ) -> Result<()> {
-        for entry in self.tree.list(dir)? {
-            let relative = &entry.path[self.start..];
-            let (inside, include_state) = match self.include {
-                None => (true, ParentState::default()),
-                Some((rules, _)) => rules.ignored(relative, included),
-            };
-            let (outside, exclude_state) = self.excludes.ignored(relative, excluded);
-            let taken = inside && !outside;
-            if !entry.is_dir() {
-                if taken {
-                    out.push(Selected {
-                        entry,
-                        implied: false,
-                        start: self.start,
-                    });
-                }
-                continue;
-            }
-            if outside && !self.excludes.has_exceptions() {
-                continue;
-            }
-            if !inside && !self.may_include_below(relative) {
-                continue;
-            }
-            let mut below = Vec::new();
-            self.below(&entry.path, &include_state, &exclude_state, &mut below)?;
-            if taken || !below.is_empty() {
-                out.push(Selected {
-                    entry,
-                    implied: !taken,
-                    start: self.start,
-                });
-                out.append(&mut below);
-            }
-        }
-        Ok(())
-    }
-
-    fn may_include_below(&self, dir: &str) -> bool {
-        let Some((_, fixed)) = self.include else {
-            return true;
-        };
-        let leads_to = |short: &str, long: &str| {
-            long.strip_prefix(short)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        fixed.is_empty() || leads_to(dir, fixed) || leads_to(fixed, dir)
-    }
+    paths
+        .into_iter()
+        .map(|path| filter.take(tree, &path))
+        .collect()
 }
 
 /// The part of a source before its first wildcard, cleaned, and whether there is a wildcard:
 /// with it, all files below that directory may be needed; without it, the path itself.
 /// With `parents` the path is the directory before the `/./`, or the root.
 pub fn fixed_prefix(source: &str, parents: bool) -> (String, bool) {
-    if parents {
-        let dir = source.split_once("/./").map_or("", |(dir, _)| dir);
-        return (inside(dir), true);
-    }
-    let cleaned = inside(source);
-    let fixed: Vec<&str> = cleaned
-        .split('/')
-        .take_while(|part| !has_wildcard(part))
-        .collect();
-    let fixed = fixed.join("/");
-    let wild = fixed.len() != cleaned.len();
-    (fixed, wild)
+    let (base, pattern) = split_wildcards(&pivot(source, parents).0);
+    (base, pattern.is_some())
 }
+
+/// The directory that kept paths are relative to, and the path or pattern that is kept;
+/// without `--parents` the source.
+fn pivot(source: &str, parents: bool) -> (String, Option<String>) {
+    match source.split_once("/./") {
+        _ if !parents => (inside(source), None),
+        Some((dir, kept)) => (inside(dir), Some(inside(kept))),
+        None => (String::new(), Some(inside(source))),
+    }
+}
+
+/// Splits a cleaned source before its first part with a wildcard.
+fn split_wildcards(source: &str) -> (String, Option<String>) {
+    let parts: Vec<&str> = source.split('/').collect();
+    match parts.iter().position(|part| has_wildcard(part)) {
+        Some(at) => (parts[..at].join("/"), Some(parts[at..].join("/"))),
+        None => (source.to_owned(), None),
+    }
+}
+
+/// What is at `path`, links followed.
+fn existing(tree: &dyn FileTree, path: &str) -> Result<Arc<Entry>> {
+    let real = resolve(tree, path)?;
+    if let Some(entry) = tree.lstat(&real)? {
+        tree.check(&entry)?;
+        return Ok(entry);
+    }
+    let (path, place) = (path.to_owned(), tree.place().to_owned());
+    if let Some(Kind::Symlink(target)) = tree.lstat(&path)?.map(|entry| entry.kind.clone()) {
+        let ignored = tree.ignored_by(&real);
+        return Err(Error::DanglingLink {
+            path,
+            target,
+            place,
+            ignored,
+        });
+    }
+    let ignored = tree.ignored_by(&real);
+    let similar = if ignored.is_none() {
+        similar(tree, &real)
+    } else {
+        None
+    };
+    Err(Error::NotFound {
+        path,
+        place,
+        ignored,
+        similar,
+    })
+}
+
+/// Something beside `path` whose name looks like its last part.
+fn similar(tree: &dyn FileTree, path: &str) -> Option<String> {
+    let (dir, name) = split(path);
+    let beside = tree.list(dir).ok()?;
+    let names = beside.iter().map(|entry| entry.name());
+    let found = crate::diag::suggest(name, names)?;
+    Some(join(dir, found))
+}
+
+/// The paths below the directory `base` that a pattern matches, in the order of a walk.
+fn matching(tree: &dyn FileTree, base: &str, pattern: &str) -> Result<Vec<String>> {
+    let bad = |_| Error::Pattern {
+        pattern: pattern.to_owned(),
+    };
+    let whole = Glob::new(pattern).map_err(bad)?;
+    let depth = pattern.matches('/').count();
+    // A class can match a slash; then names are not matched part by part.
+    let parts = if pattern.contains('[') {
+        None
+    } else {
+        Some(
+            pattern
+                .split('/')
+                .map(Glob::new)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(bad)?,
+        )
+    };
+    let base = existing(tree, base)?;
+    let search = Search {
+        tree,
+        whole,
+        parts,
+        depth: depth + pattern.matches('[').count(),
+    };
+    let mut found = Vec::new();
+    search.below(&base.path, "", 0, &mut found)?;
+    Ok(found)
+}
+
+struct Search<'a> {
+    tree: &'a dyn FileTree,
+    whole: Glob,
+    /// The pattern of each part, where names can be matched part by part.
+    parts: Option<Vec<Glob>>,
+    /// The greatest number of slashes that a match can have.
+    depth: usize,
+}
+
+impl Search<'_> {
+    fn below(
+        &self,
+        dir: &str,
+        relative: &str,
+        depth: usize,
+        found: &mut Vec<String>,
+    ) -> Result<()> {
+        for entry in self.tree.list(dir)? {
+            if let Some(parts) = &self.parts
+                && !parts
+                    .get(depth)
+                    .is_some_and(|part| part.matches(entry.name()))
+            {
+                continue;
+            }
+            let relative = join(relative, entry.name());
+            if self.whole.matches(&relative) {
+                found.push(entry.path.clone());
+            } else if entry.is_dir() && depth < self.depth {
+                self.below(&entry.path, &relative, depth + 1, found)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What of a matched directory is copied.
+struct Filter {
+    /// With `--parents`, the pattern that is kept.
+    includes: Option<IgnoreRules>,
+    /// The part of that pattern before its first wildcard.
+    fixed: String,
+    excludes: IgnoreRules,
+}
+
+impl Filter {
+    fn new(source: &str, options: &Options) -> Result<Self> {
+        let bad = |error: super::IgnoreError| Error::Pattern {
+            pattern: error.pattern,
+        };
+        // `--parents` of a whole directory (`.`, `dir/./`) keeps all that is in it.
+        let kept = pivot(source, options.parents)
+            .1
+            .filter(|kept| !kept.is_empty());
+        let rules = |pattern: &String| IgnoreRules::from_patterns(&[pattern]).map_err(bad);
+        Ok(Self {
+            includes: kept.as_ref().map(rules).transpose()?,
+            fixed: kept
+                .map(|kept| split_wildcards(&kept).0)
+                .unwrap_or_default(),
+            excludes: IgnoreRules::from_patterns(&options.excludes).map_err(bad)?,
+        })
+    }
+
+    /// The match for a path that a source names or that its pattern found.
+    fn take(&self, tree: &dyn FileTree, path: &str) -> Result<Match> {
+        let root = existing(tree, path)?;
+        let mut contents = Vec::new();
+        if root.is_dir() {
+            let start = if root.path.is_empty() {
+                0
+            } else {
+                root.path.len() + 1
+            };
+            if self.includes.is_none() && self.excludes.is_empty() {
+                let below = tree.below(&root.path)?.into_iter();
+                let whole = |entry| Selected {
+                    entry,
+                    implied: false,
+                    start,
+                };
+                contents.extend(below.map(whole));
+            } else {
+                let mut walk = Walk {
+                    tree,
+                    filter: self,
+                    start,
+                    waiting: Vec::new(),
+                    contents,
+                };
+                walk.below(&root.path, &ParentState::default(), &ParentState::default())?;
+                contents = walk.contents;
+            }
+        }
+        for selected in &contents {
+            tree.check(&selected.entry)?;
+        }
+        let name = split(path).1.to_owned();
+        Ok(Match {
+            name,
+            root,
+            contents,
+        })
+    }
+}
+
+/// A walk through a matched directory that leaves things out.
+struct Walk<'a> {
+    tree: &'a dyn FileTree,
+    filter: &'a Filter,
+    start: usize,
+    /// The directories on the way that are taken once something in them is.
+    waiting: Vec<Arc<Entry>>,
+    contents: Vec<Selected>,
+}
+
+impl Walk<'_> {
+    fn below(&mut self, dir: &str, included: &ParentState, excluded: &ParentState) -> Result<()> {
+        for entry in self.tree.list(dir)? {
+            let name = &entry.path[self.start..];
+            let excludes = &self.filter.excludes;
+            let (is_excluded, excluded) = excludes.ignored(name, excluded);
+            let (mut take, included) = match &self.filter.includes {
+                Some(includes) => includes.ignored(name, included),
+                None => (true, ParentState::default()),
+            };
+            take &= !is_excluded;
+            if take {
+                let start = self.start;
+                let implied = self.waiting.drain(..);
+                self.contents.extend(implied.map(|entry| Selected {
+                    entry,
+                    implied: true,
+                    start,
+                }));
+                let entry = Arc::clone(&entry);
+                self.contents.push(Selected {
+                    entry,
+                    implied: false,
+                    start,
+                });
+            }
+            let enter = entry.is_dir()
+                && (!is_excluded || excludes.has_exceptions())
+                && (take || self.can_hold(name));
+            if enter {
+                let waiting = self.waiting.len();
+                if !take {
+                    self.waiting.push(Arc::clone(&entry));
+                }
+                self.below(&entry.path, &included, &excluded)?;
+                self.waiting.truncate(waiting);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something that is included can be in a directory that is not.
+    fn can_hold(&self, dir: &str) -> bool {
+        let is_in = |inner: &str, outer: &str| {
+            let rest = inner.strip_prefix(outer);
+            outer.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.filter.includes.is_none()
+            || is_in(dir, &self.filter.fixed)
+            || is_in(&self.filter.fixed, dir)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,13 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use super::entry::{Entry, Kind, Xattr};
+use super::entry::{Entry, Kind, Mtime, Xattr};
 use super::error::{Error, Result};
 use super::ignore::IgnoredBy;
 use super::path::{inside, join};
+
+/// How many links a path may lead through, as in BuildKit.
+const MAX_LINKS: usize = 255;
 
 /// Files by path, links never followed.
 ///
@@ -41,34 +44,41 @@ pub trait FileTree: Send + Sync {
     /// The content of a file. It gives exactly [`Entry::size`] bytes, or fails.
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + Send>>;
 
+    /// Whether an entry may be copied at all: a context refuses names that are no UTF-8.
+    fn check(&self, _entry: &Entry) -> Result<()> {
+        Ok(())
+    }
+
     /// The rule that hides `path`, for a hint.
     fn ignored_by(&self, _path: &str) -> Option<IgnoredBy> {
         None
     }
 
-    /// The digest of a file that an earlier build remembers, or the chance to remember it.
-    fn identity(&self, _entry: &Entry) -> Option<[u8; 16]> {
+    /// What a [`StatCache`](super::StatCache) knows a file by; `None` when its digest is not
+    /// worth remembering, or cannot be.
+    fn stamp(&self, _entry: &Entry) -> Option<Stamp> {
         None
     }
+}
+
+/// A file at one moment: as long as it stays the same, so does the file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub(super) key: [u8; 16],
+    /// When the file last changed.
+    pub(super) changed: Mtime,
 }
 
 /// The path that `path` really is: every link in it followed, inside the root (`..` at the
 /// root stays there). What does not exist stays as it is.
 pub fn resolve(tree: &dyn FileTree, path: &str) -> Result<String> {
-    let mut todo: Vec<String> = inside(path).split('/').rev().map(str::to_owned).collect();
+    let mut todo: Vec<String> = reversed(&inside(path));
     let mut done = String::new();
     let mut links = 0;
     while let Some(part) = todo.pop() {
-        match part.as_str() {
-            "" | "." => continue,
-            ".." => {
-                done.truncate(done.rfind('/').unwrap_or(0));
-                continue;
-            }
-            _ => {}
-        }
         let next = join(&done, &part);
-        let Some(Kind::Symlink(target)) = tree.lstat(&next)?.map(|entry| entry.kind.clone()) else {
+        let entry = tree.lstat(&next)?;
+        let Some(Kind::Symlink(target)) = entry.as_deref().map(|entry| &entry.kind) else {
             done = next;
             continue;
         };
@@ -78,13 +88,20 @@ pub fn resolve(tree: &dyn FileTree, path: &str) -> Result<String> {
                 path: path.to_owned(),
             });
         }
-        if target.starts_with('/') {
-            done.clear();
-        }
-        todo.extend(target.split('/').rev().map(str::to_owned));
+        let target = if target.starts_with('/') {
+            inside(target)
+        } else {
+            inside(&join(&done, target))
+        };
+        todo.extend(reversed(&target));
+        done.clear();
     }
     Ok(done)
 }
 
-/// How many links a path may lead through, as in the kernel.
-const MAX_LINKS: usize = 255;
+fn reversed(path: &str) -> Vec<String> {
+    path.rsplit('/')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

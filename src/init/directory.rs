@@ -12,7 +12,7 @@ const MAX_LINKS: usize = 40;
 
 /// Makes `path` and what is missing above it, 0755 and owned by `uid` and `gid`, and gives the
 /// path without links. A link that dangles gets its target made.
-pub fn make(path: &Path, uid: u32, gid: u32) -> io::Result<PathBuf> {
+pub(crate) fn make(path: &Path, uid: u32, gid: u32) -> io::Result<PathBuf> {
     let mut done = PathBuf::from("/");
     let mut left = parts(path);
     let mut links = 0;
@@ -48,7 +48,7 @@ pub fn make(path: &Path, uid: u32, gid: u32) -> io::Result<PathBuf> {
 }
 
 /// Writes a file whose content must not stay: refuses a place on the root file system.
-pub fn write(
+pub(crate) fn write(
     path: &Path,
     content: &[u8],
     mode: u32,

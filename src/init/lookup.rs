@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Why a command has no file that could be executed.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// Not in any directory of `PATH`.
     NotInPath(OsString),
     /// A path was named, and this is wrong with it.
@@ -39,7 +39,7 @@ impl fmt::Display for Error {
 }
 
 /// The kernel's reason in the words of a Go program: `permission denied`.
-pub fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
@@ -51,7 +51,7 @@ pub fn reason(error: &io::Error) -> String {
 
 /// The file to execute for `name`: a name with a slash stands for itself, any other is searched
 /// in the directories of `path`, of which relative ones do not count.
-pub fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Error> {
+pub(crate) fn find(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Error> {
     if name.as_bytes().contains(&b'/') {
         let file = PathBuf::from(name);
         return match executable(&file) {

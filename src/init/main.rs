@@ -89,7 +89,9 @@ fn environment(request: &Request, home: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(request.env.len() + 1);
     let home = (b"HOME".to_vec(), home.as_bytes().to_vec());
     let has_home = request.env.iter().rfind(|(name, _)| *name == home.0);
-    let home = has_home.is_none_or(|(_, value)| value.is_empty()).then_some(home);
+    let home = has_home
+        .is_none_or(|(_, value)| value.is_empty())
+        .then_some(home);
     for (name, value) in request.env.iter().cloned().chain(home) {
         match env.iter_mut().find(|(known, _)| *known == name) {
             Some(known) => known.1 = value,
@@ -139,7 +141,12 @@ fn execute(request: &Request, env: &[(Vec<u8>, Vec<u8>)]) -> Failure {
     let strings = || -> Result<_, std::ffi::NulError> {
         Ok((
             CString::new(file.as_os_str().as_bytes())?,
-            request.args.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>()?,
+            request
+                .args
+                .iter()
+                .cloned()
+                .map(CString::new)
+                .collect::<Result<Vec<_>, _>>()?,
             pairs.map(CString::new).collect::<Result<Vec<_>, _>>()?,
         ))
     };

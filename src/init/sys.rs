@@ -15,11 +15,8 @@ unsafe extern "C" {
     fn dup2(from: c_int, to: c_int) -> c_int;
     fn signal(number: c_int, handler: *const c_void) -> *const c_void;
     fn sigprocmask(how: c_int, set: *const [u64; 16], old: *mut [u64; 16]) -> c_int;
-    fn execve(
-        path: *const c_char,
-        argv: *const *const c_char,
-        envp: *const *const c_char,
-    ) -> c_int;
+    fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char)
+    -> c_int;
 }
 
 const SIG_SETMASK: c_int = 2;
@@ -34,7 +31,7 @@ fn check(result: c_int) -> io::Result<()> {
 }
 
 /// Becomes another user, for good.
-pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     // SAFETY: the pointer and the length are of one slice; the others take plain numbers.
     unsafe {
         check(setgroups(groups.len(), groups.as_ptr()))?;
@@ -43,19 +40,19 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     }
 }
 
-pub fn set_umask(mask: u32) {
+pub(crate) fn set_umask(mask: u32) {
     // SAFETY: takes a plain number and cannot fail.
     unsafe { umask(mask) };
 }
 
 /// Makes `file` the standard input.
-pub fn replace_stdin(file: &impl std::os::fd::AsRawFd) -> io::Result<()> {
+pub(crate) fn replace_stdin(file: &impl std::os::fd::AsRawFd) -> io::Result<()> {
     // SAFETY: takes plain numbers; nothing in this program owns descriptor 0.
     check(unsafe { dup2(file.as_raw_fd(), 0) })
 }
 
 /// Gives every signal its default back; Rust ignores SIGPIPE, and a caller may have blocked some.
-pub fn reset_signals() {
+pub(crate) fn reset_signals() {
     // SAFETY: a null handler is SIG_DFL; a zeroed set of 1024 bits is an empty `sigset_t`.
     unsafe {
         for number in 1..=LAST_SIGNAL {
@@ -66,7 +63,7 @@ pub fn reset_signals() {
 }
 
 /// Becomes another program; returns only when that failed.
-pub fn execute(path: &CString, args: &[CString], env: &[CString]) -> io::Error {
+pub(crate) fn execute(path: &CString, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |list: &[CString]| -> Vec<*const c_char> {
         let null = ptr::null();
         list.iter().map(|s| s.as_ptr()).chain([null]).collect()

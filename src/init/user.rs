@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Identities for the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     pub uid: u32,
     pub gid: u32,
     /// With the primary group.
@@ -14,7 +14,7 @@ pub struct Identity {
 
 /// Why there is no such user. The texts are BuildKit's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Error {
+pub(crate) enum Error {
     NoUser(String),
     NoGroup(String),
     Range,
@@ -41,7 +41,7 @@ const MAX_ID: i64 = i32::MAX as i64;
 /// Resolves `name|uid[:group|gid]`; empty is root.
 ///
 /// Supplementary groups come only with a user that stands in `passwd` and names no group.
-pub fn resolve(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error> {
+pub(crate) fn resolve(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error> {
     if spec.is_empty() {
         let root = Identity {
             uid: 0,
@@ -110,7 +110,7 @@ pub fn resolve(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error>
 }
 
 /// The home of a uid, for a step without `HOME`; `/` when `passwd` does not know the uid.
-pub fn home(uid: u32, passwd: &str) -> &str {
+pub(crate) fn home(uid: u32, passwd: &str) -> &str {
     users(passwd)
         .find(|user| user.uid == i64::from(uid))
         .map_or("/", |user| user.home)

@@ -152,7 +152,10 @@ fn push_and_load_add_outputs() {
         outputs.into_iter().map(|output| output.kind).collect()
     };
     let push = OutputKind::Image { push: true };
-    assert_eq!(kinds(&[".", "--push", "-t", "a"]), [push.clone()]);
+    assert_eq!(
+        kinds(&[".", "--push", "-t", "a"]),
+        std::slice::from_ref(&push)
+    );
     assert_eq!(
         kinds(&[".", "--push", "--load", "-t", "a"]),
         [OutputKind::Engine, push]
