@@ -7,7 +7,6 @@
     clippy::disallowed_types,
     reason = "this is the module that speaks to Docker"
 )]
-#![expect(clippy::disallowed_types, reason = "the one module that may")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
