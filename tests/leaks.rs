@@ -23,7 +23,7 @@ RUN echo $SECRET $PLAIN > /seen && env | sort | grep -v ^HOSTNAME= > /environmen
 RUN mkdir -p /data && touch /data/kept && rm -r /usr/local
 USER app
 WORKDIR /work/deep
-RUN id > /tmp/id; pwd > /tmp/pwd; umask > /tmp/umask; ls -a / > /tmp/root
+RUN id -u > /tmp/id; pwd > /tmp/pwd; umask > /tmp/umask; ls -a / | grep -v dockerenv > /tmp/root
 USER root
 COPY --chown=app file /work/
 RUN [\"/bin/sh\", \"-c\", \"readlink /proc/1/exe > /tmp/first\"]
@@ -127,7 +127,13 @@ fn the_image_is_buildkits_own() {
     let bowline = Bowline::new();
     let flags: Vec<&str> = FLAGS.iter().copied().chain(["--no-cache"]).collect();
     crate::build::built(&bowline, folder.path(), ours, &flags);
-    let (expected, found) = (config(theirs), config(ours));
+    let (mut expected, mut found) = (config(theirs), config(ours));
+    if engine_name() == "debian" {
+        // Its BuildKit words the history as an older frontend did.
+        for config in [&mut expected, &mut found] {
+            config.as_object_mut().unwrap().remove("history");
+        }
+    }
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&found[field], value, "{field}");
     }
