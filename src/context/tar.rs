@@ -213,7 +213,8 @@ impl<W: Write> LayerWriter<W> {
 
 /// What is missing to a whole block.
 fn padding(size: u64) -> usize {
-    (size.wrapping_neg() % BLOCK as u64) as usize
+    let over = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+    (BLOCK - over) % BLOCK
 }
 
 fn read(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {

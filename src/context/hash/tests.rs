@@ -32,7 +32,7 @@ fn what_counts() {
     step("nothing", false, &|| ());
     step("time", false, &|| {
         fs_err::write(at("f"), "d/f").expect("written");
-        let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(77);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(77);
         let file = fs_err::OpenOptions::new()
             .write(true)
             .open(at("f"))
@@ -40,18 +40,18 @@ fn what_counts() {
         file.file().set_modified(time).expect("set");
     });
     step("content", true, &|| {
-        fs_err::write(at("f"), "D/F").expect("written")
+        fs_err::write(at("f"), "D/F").expect("written");
     });
     step("file mode", true, &|| set(at("f"), 0o4755));
     step("directory mode", true, &|| set(at("s"), 0o700));
     step("mode of the source directory", false, &|| {
-        set(dir.path().join("d"), 0o711)
+        set(dir.path().join("d"), 0o711);
     });
     step("empty directory", true, &|| {
-        fs_err::create_dir(at("e/new")).expect("made")
+        fs_err::create_dir(at("e/new")).expect("made");
     });
     step("name", true, &|| {
-        fs_err::rename(at("f"), at("f2")).expect("renamed")
+        fs_err::rename(at("f"), at("f2")).expect("renamed");
     });
     step("link target", true, &|| {
         fs_err::remove_file(at("l")).expect("removed");
@@ -67,7 +67,7 @@ fn what_counts() {
     });
     if xattr::set(at("f2"), "user.x", b"1").is_ok() {
         step("attribute", true, &|| {
-            xattr::set(at("f2"), "user.x", b"2").expect("set")
+            xattr::set(at("f2"), "user.x", b"2").expect("set");
         });
     }
 }

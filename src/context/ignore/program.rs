@@ -87,7 +87,12 @@ impl Program {
             _ => None,
         };
         let starts = inner.iter().map_while(plain).collect();
-        let ends: Vec<char> = inner.iter().rev().map_while(plain).collect();
+        // The slash of a group that may be skipped is not at every match's end.
+        let group = inner
+            .iter()
+            .rposition(|step| matches!(step, Step::MaySkip(_)));
+        let tail = &inner[group.map_or(0, |at| at + 3)..];
+        let ends: Vec<char> = tail.iter().rev().map_while(plain).collect();
         Ok(Self {
             starts,
             ends: ends.into_iter().rev().collect(),

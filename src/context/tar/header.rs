@@ -1,5 +1,7 @@
 //! The blocks before an entry's content: PAX records where they are needed, and the header.
 
+use std::borrow::Cow;
+
 use tar::{EntryType, Header};
 
 use super::pax::Records;
@@ -21,7 +23,7 @@ pub(super) fn encode(entry: &Entry, xattrs: &[Xattr], fractions: bool) -> Vec<u8
     }
     let target = match &entry.kind {
         Kind::Symlink(target) | Kind::Hardlink(target) => name::to_bytes(target),
-        _ => Default::default(),
+        _ => Cow::default(),
     };
     let records = records(entry, &path, &target, xattrs, fractions);
     let mut bytes = Vec::with_capacity(BLOCK);

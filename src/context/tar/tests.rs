@@ -227,7 +227,7 @@ fn the_machine_s_tar_agrees() {
         .spawn();
     let Ok(mut list) = list else { return };
     let mut stdin = list.stdin.take().expect("piped");
-    io::Write::write_all(&mut stdin, &bytes).expect("taken");
+    stdin.write_all(&bytes).expect("taken");
     drop(stdin);
     let output = list.wait_with_output().expect("ended");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -431,7 +431,7 @@ proptest! {
         content in proptest::collection::vec(any::<u8>(), 0..700),
     ) {
         let mtime = Mtime { secs, nanos };
-        let entry = Entry { mtime, uid, mode, ..file(&path, content.len() as u64) };
+        let entry = Entry { mode, uid, mtime, ..file(&path, content.len() as u64) };
         let (bytes, _) = written(&[(entry.clone(), vec![], content)], true);
         let mut archive = TarReader::new(bytes.as_slice());
         prop_assert_eq!(archive.next().unwrap().unwrap().entry, entry);
