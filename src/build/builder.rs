@@ -97,13 +97,9 @@ impl Builder {
     /// # Errors
     /// With the first thing that failed. Everything else of the build is stopped.
     pub async fn build(self: &Arc<Self>) -> StageResult {
-        let result = self.stage(self.plan.target).await;
-        // Stages nobody waits for any more stop here, whatever the result.
-        self.stages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        result
+        // Stages nobody waits for any more stop when this ends, also when it is dropped.
+        let _stop = StopStages(self);
+        self.stage(self.plan.target).await
     }
 
     /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
@@ -408,6 +404,17 @@ impl Builder {
     pub(super) fn key_slot(&self, index: StageIndex) -> Arc<OnceCell<Arc<StageKeys>>> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(keys.entry(index).or_default())
+    }
+}
+
+/// Stops the stages that still run. They hold the builder, so it would never go away by itself.
+struct StopStages<'a>(&'a Arc<Builder>);
+
+impl Drop for StopStages<'_> {
+    fn drop(&mut self) {
+        let mut stages = self.0.stages.lock();
+        let stages = stages.as_deref_mut().map(std::mem::take);
+        drop(stages.unwrap_or_default());
     }
 }
 

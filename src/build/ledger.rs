@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -17,6 +18,10 @@ use crate::engine::{Engine, Result};
 const LABEL_BUILD: &str = "bowline.build";
 /// Who runs that build; see [`Owner`].
 const LABEL_OWNER: &str = "bowline.owner";
+
+/// How often, and how long apart, the engine is asked for what a cut-off build left.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// The containers of one build.
 pub struct Ledger {
@@ -100,6 +105,28 @@ impl Ledger {
         results.into_iter().collect::<Result<Vec<()>>>()?;
         self.names().clear();
         Ok(())
+    }
+
+    /// Removes everything of a build that was cut off. A request that was under way may still
+    /// make a container after its name was tried, so the engine is asked until it has none.
+    ///
+    /// # Errors
+    /// As [`Ledger::close`], or when the engine cannot be asked.
+    pub async fn abandon(&self) -> Result<()> {
+        let closed = self.close().await;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let left = self
+                .engine
+                .containers(&[(LABEL_BUILD, &self.build)])
+                .await?;
+            if left.is_empty() {
+                break;
+            }
+            let removed = join_all(left.iter().map(|found| self.engine.remove(&found.id))).await;
+            removed.into_iter().collect::<Result<Vec<()>>>()?;
+        }
+        closed
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {

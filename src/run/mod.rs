@@ -101,7 +101,14 @@ pub async fn build(
         result = work => result,
         () = around.cancel.cancelled() => Err(Ended::Cancelled),
     };
-    let closed = ledger.close().await;
+    let closed = match &result {
+        Err(Ended::Cancelled) => ledger.abandon().await,
+        Ok(_) | Err(Ended::Failed(_)) => ledger.close().await,
+    };
+    if let (Err(_), Err(error)) = (&result, &closed) {
+        // What ended the build matters more; the next start sweeps again.
+        tracing::warn!(%error, "something of the build may be left in the engine");
+    }
     let built = result?;
     closed.map_err(|error| build::of_engine(&error))?;
     let Built { image, tags, .. } = built.clone();
