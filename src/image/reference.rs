@@ -32,7 +32,12 @@ impl Reference {
             return Err(ReferenceError::Empty);
         }
         let invalid = || ReferenceError::Invalid(text.to_owned());
-        let parsed = ImageRef::parse(text);
+        // `name:tag@digest` is legal, and the crate reads one of the two at a time.
+        let (named, digest) = match text.split_once('@') {
+            Some((named, digest)) => (named, Some(digest.to_owned())),
+            None => (text, None),
+        };
+        let parsed = ImageRef::parse(named);
         let (registry, repository) = match parsed.registry.as_deref() {
             Some("docker.io" | "index.docker.io") => (None, parsed.image.clone()),
             other => (other.map(str::to_owned), parsed.image.clone()),
@@ -45,7 +50,7 @@ impl Reference {
         }
         if registry.as_deref().is_some_and(|r| !valid_domain(r))
             || parsed.tag.as_deref().is_some_and(|t| !valid_tag(t))
-            || parsed.hash.as_deref().is_some_and(|d| !valid_digest(d))
+            || digest.as_deref().is_some_and(|d| !valid_digest(d))
         {
             return Err(invalid());
         }
@@ -60,7 +65,7 @@ impl Reference {
             registry,
             repository,
             tag: parsed.tag,
-            digest: parsed.hash,
+            digest,
         })
     }
 
@@ -198,6 +203,16 @@ mod tests {
             assert_eq!(parsed.to_string(), short);
             assert_eq!(parsed.canonical(), canonical);
         }
+    }
+
+    #[test]
+    fn a_tag_and_a_digest_stand_together() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let text = format!("localhost:5000/app:1@{digest}");
+        let parsed = Reference::parse(&text).unwrap();
+        assert_eq!(parsed.tag.as_deref(), Some("1"));
+        assert_eq!(parsed.digest.as_deref(), Some(digest.as_str()));
+        assert_eq!(parsed.to_string(), text);
     }
 
     #[test]
