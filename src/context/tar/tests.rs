@@ -252,6 +252,34 @@ fn plain_entries_have_no_records() {
     assert_eq!(bytes.len(), 2 * BLOCK + 2 * BLOCK);
     assert_eq!(&bytes[257..265], b"ustar\x0000");
     assert_eq!(&bytes[100..108], b"0000644\0");
+    assert_eq!(&bytes[148..156], b"007337\0 ");
+    assert_eq!(&bytes[329..345], b"0000000\x000000000\0");
+}
+
+#[test]
+fn long_names_are_split_when_they_can_be() {
+    for (dir, name, blocks) in [
+        (90, 90, 1),
+        (100, 100, 1),
+        (155, 100, 1),
+        (156, 100, 3),
+        (100, 101, 3),
+        (0, 101, 3),
+    ] {
+        let path = match dir {
+            0 => "n".repeat(name),
+            _ => format!("{}/{}", "d".repeat(dir), "n".repeat(name)),
+        };
+        for kind in [Kind::File, Kind::Dir] {
+            let slash = usize::from(kind == Kind::Dir);
+            let entry = Entry::new(&path[..path.len() - slash], kind, 0o755);
+            assert_eq!(
+                header::encode(&entry, &[], false).len(),
+                blocks * BLOCK,
+                "{dir} {name}"
+            );
+        }
+    }
 }
 
 #[test]
