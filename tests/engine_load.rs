@@ -392,3 +392,40 @@ async fn looking_leaves_no_images() {
     }
     panic!("an image of a look is still there");
 }
+
+/// For an engine whose data root has less than 200 MB: `cargo test -- --ignored full_disk`.
+#[tokio::test]
+#[ignore = "wants an engine with a small disk"]
+async fn full_disk() {
+    let engine = engine().await;
+    let size = 200 << 20;
+    let mut header = tar::Header::new_gnu();
+    header.set_path("large").unwrap();
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let noise: Vec<u8> = (0..1_u32 << 18)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    let noise = Bytes::from(noise);
+    let head = Bytes::copy_from_slice(header.as_bytes());
+    let chunks = (0..200).map(move |_| Ok(noise.clone()));
+    let end = Bytes::from(vec![0; 1024]);
+    let content = futures::stream::iter([Ok(head)])
+        .chain(futures::stream::iter(chunks))
+        .chain(futures::stream::iter([Ok(end)]));
+    let own = Arc::clone(&engine);
+    let tag = format!("{}:1", unique("full"));
+    let request = LoadRequest {
+        below: Vec::new(),
+        new_layer: Some(NewLayer {
+            size: size + 1536,
+            content: content.boxed(),
+        }),
+        config: Box::new(move |layers| config(&*own, layers)),
+        tags: vec![tag.clone()],
+    };
+    let error = engine.load(request).await.unwrap_err();
+    assert!(matches!(error, EngineError::NoSpace { .. }), "{error:?}");
+    assert!(engine.image(&tag).await.unwrap().is_none());
+}

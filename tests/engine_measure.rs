@@ -65,6 +65,19 @@ async fn measure() {
         .await;
         times.add("load, config, tag", now);
 
+        let shared = tar(&[("shared", &unique("shared"))]);
+        let both = (0..2).map(|n| {
+            load(&engine, &base, Some(&shared), &[], move |config| {
+                config.config.env.push(format!("N={n}-{round}"));
+            })
+        });
+        let now = Instant::now();
+        let both = futures::future::join_all(both).await;
+        times.add("two loads at once, one layer", now);
+        for one in &both {
+            engine.remove_image(&one.id, true).await.unwrap();
+        }
+
         let spec = spec(&tag, &["sh", "-c", "echo x > /y"]);
         let now = Instant::now();
         run(&*engine, &spec, b"").await;

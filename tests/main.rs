@@ -19,4 +19,5 @@ mod engine_load;
 mod engine_measure;
 mod engine_pull;
 mod errors;
+mod leaks;
 mod support;

@@ -25,6 +25,7 @@ pub struct Ledger {
     owner: Owner,
     count: AtomicU32,
     names: Mutex<BTreeSet<String>>,
+    images: Mutex<Vec<String>>,
     /// Removals that nobody waits for until the end.
     leaving: tokio_util::task::TaskTracker,
 }
@@ -37,6 +38,7 @@ impl Ledger {
             owner: Owner::this_process(),
             count: AtomicU32::new(0),
             names: Mutex::new(BTreeSet::new()),
+            images: Mutex::default(),
             leaving: tokio_util::task::TaskTracker::new(),
         }
     }
@@ -67,15 +69,12 @@ impl Ledger {
         });
     }
 
-    /// Removes an untagged image in the background: what a commit made and an authored image
-    /// has replaced. One that stays costs no more than its config.
-    pub fn drop_image(self: &Arc<Self>, id: &str) {
-        let (ledger, id) = (Arc::clone(self), id.to_owned());
-        self.leaving.spawn(async move {
-            if let Err(error) = ledger.engine.remove_image(&id, true).await {
-                tracing::debug!(%id, %error, "an intermediate image stays");
-            }
-        });
+    /// Takes an untagged image that a commit made and an authored image has replaced. It goes
+    /// at the build's end: until then it keeps a containerd store from collecting layers that
+    /// the next step builds on.
+    pub fn drop_image(&self, id: &str) {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        images.push(id.to_owned());
     }
 
     /// Removes everything that is left and waits for it.
@@ -87,6 +86,17 @@ impl Ledger {
         self.leaving.wait().await;
         let left: Vec<String> = self.names().iter().cloned().collect();
         let results = join_all(left.iter().map(|name| self.engine.remove(name))).await;
+        let images: Vec<String> = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            images.drain(..).collect()
+        };
+        let dropped = images.iter().map(|id| self.engine.remove_image(id, true));
+        for (id, dropped) in images.iter().zip(join_all(dropped).await) {
+            if let Err(error) = dropped {
+                // It costs no more than its config.
+                tracing::debug!(%id, %error, "an intermediate image stays");
+            }
+        }
         results.into_iter().collect::<Result<Vec<()>>>()?;
         self.names().clear();
         Ok(())

@@ -186,13 +186,15 @@ fn ignored_signals() -> u64 {
 /// Stops the build when the reader of standard error goes away, also while there is nothing to
 /// write. Never returns.
 async fn reader_gone(stop: &Stop) {
+    // SAFETY: nothing in this program closes or replaces standard error.
+    let watched = unsafe { AsyncFd::register_with_interest(io::stderr(), Interest::ERROR) };
     // A file cannot be watched, and has no reader that could go.
-    if let Ok(watched) = AsyncFd::with_interest(io::stderr(), Interest::ERROR)
+    if let Ok(watched) = watched
         && watched.ready(Interest::ERROR).await.is_ok()
     {
         stop.now(Exit::OutputClosed);
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn display(report: &Report, now: Timestamp, stop: &Stop) -> Output {
@@ -228,7 +230,7 @@ fn trace() {
 mod tests {
     use super::*;
 
-    fn report(directory: &std::path::Path) -> Report {
+    fn report(directory: &Path) -> Report {
         Report {
             progress: ProgressMode::Quiet,
             color: false,

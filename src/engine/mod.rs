@@ -59,8 +59,9 @@ pub struct ImageSummary {
     pub repo_digests: Vec<String>,
 }
 
-/// Everything needed to build on top of an image.
-#[derive(Debug, Clone)]
+/// Everything needed to build on top of an image. For one ID and platform, config and layers
+/// never change.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct BaseImage {
     pub id: String,
     pub config: ImageConfig,
@@ -270,7 +271,9 @@ pub trait Engine: Send + Sync {
 
     /// Looks an image up by name or ID; `None` when the engine has none.
     async fn image(&self, name: &str) -> Result<Option<ImageSummary>>;
-    /// Reads what is needed to build on top of an image that the engine has.
+    /// Reads what is needed to build on top of an image that the engine has. Where it has an
+    /// index, the manifest for the platform is read, and none is [`EngineError::NotFound`]; an
+    /// image for one platform only is read whatever that is.
     async fn base_image(&self, name: &str, platform: &Platform) -> Result<BaseImage>;
     /// Pulls an image, with the credentials of Docker's configuration.
     async fn pull(
@@ -283,9 +286,11 @@ pub trait Engine: Send + Sync {
     async fn load(&self, request: LoadRequest) -> Result<Loaded>;
     /// Names an image `repository:tag`.
     async fn tag(&self, image: &str, name: &str) -> Result<()>;
-    /// Removes a name, and the image with its last name. Nothing happens when it is not there.
+    /// Removes a name, and the image with its last name, but not its untagged parents. Nothing
+    /// happens when it is not there.
     async fn remove_image(&self, name: &str, force: bool) -> Result<()>;
-    /// The names in a repository (`docker images REPOSITORY`), with IDs and labels.
+    /// The names in a repository (`docker images REPOSITORY`), with IDs and labels; a listing
+    /// knows no diff IDs.
     async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>>;
     /// The layers of images that `load` or `commit` made, with blobs where the store has them.
     /// `known` holds the layers that are already known, lowest first.
@@ -295,7 +300,8 @@ pub trait Engine: Send + Sync {
 
     /// Creates a container, not started; gives its ID.
     async fn create(&self, spec: &ContainerSpec) -> Result<String>;
-    /// Attaches to the standard streams of a container that is not yet started.
+    /// Attaches to the standard streams of a container that is not yet started. Shutting its
+    /// standard input down is what ends it.
     async fn attach(&self, container: &str) -> Result<Attached>;
     async fn start(&self, container: &str) -> Result<()>;
     /// Waits for the end of a started container; gives its exit code.
@@ -308,6 +314,7 @@ pub trait Engine: Send + Sync {
     /// Containers with all these labels, running or not. An empty value matches any.
     async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>>;
     /// What `path` is in a container's file system; parents are followed, the last part is not.
+    /// `None` when it is not there, or the container is not.
     async fn stat(&self, container: &str, path: &str) -> Result<Option<PathStat>>;
     /// A tar of `path` (recursive; its entries start with the base name).
     async fn read(&self, container: &str, path: &str) -> Result<TarStream>;
@@ -316,7 +323,8 @@ pub trait Engine: Send + Sync {
 
     // ---- volumes
 
-    /// Creates a named volume if there is none; `true` when it was made now.
+    /// Creates a named volume if there is none; `true` when it was made now. Two that do it at
+    /// the same time may both be told so.
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<bool>;
     async fn remove_volume(&self, name: &str) -> Result<()>;
     /// Network names or IDs that match `name`.

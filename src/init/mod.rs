@@ -10,15 +10,6 @@
 
 pub mod wire;
 
-/// The program's own parts, here only so that their tests run with the library's.
-#[cfg(test)]
-#[path = "."]
-mod program {
-    mod directory;
-    mod lookup;
-    mod user;
-}
-
 /// The program, an executable for Linux on [`ARCHITECTURE`].
 pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
@@ -27,3 +18,12 @@ pub const ARCHITECTURE: &str = env!("BOWLINE_INIT_ARCHITECTURE");
 
 /// Where the program stands inside a container.
 pub const PATH: &str = "/dev/.bowline/init";
+
+/// The program's own parts, here only so that their tests run with the library's.
+#[cfg(test)]
+#[path = "."]
+mod program {
+    mod directory;
+    mod lookup;
+    mod user;
+}

@@ -66,6 +66,19 @@ fn go_quote(word: &str) -> String {
     text
 }
 
+/// A number as Go's `%q` prints it: the character of that number.
+pub(super) fn go_rune(number: i64) -> String {
+    let known = u32::try_from(number).ok().and_then(char::from_u32);
+    match known.unwrap_or(char::REPLACEMENT_CHARACTER) {
+        '\'' => "'\\''".into(),
+        '"' => "'\"'".into(),
+        c => {
+            let quoted = go_quote(&c.to_string());
+            format!("'{}'", &quoted[1..quoted.len() - 1])
+        }
+    }
+}
+
 /// A duration as Go prints it: `1h2m3s`, `1.5s`, `200ms`, `0s`.
 pub(super) fn go_duration(nanos: i64) -> String {
     if nanos == 0 {
@@ -108,6 +121,13 @@ mod tests {
         let words = ["a".to_owned(), "b \"c\"\n\\".to_owned()];
         assert_eq!(go_quoted(&words), r#"["a" "b \"c\"\n\\"]"#);
         assert_eq!(go_quoted(&[]), "[]");
+    }
+
+    #[test]
+    fn numbers_are_quoted_as_characters() {
+        for (number, text) in [(0, r"'\x00'"), (3, r"'\x03'"), (10, r"'\n'"), (65, "'A'")] {
+            assert_eq!(go_rune(number), text);
+        }
     }
 
     #[test]

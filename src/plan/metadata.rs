@@ -2,7 +2,7 @@
 
 use super::args::Vars;
 use super::errors::{at, expand_failed};
-use super::history::{self, go_duration, go_plain, go_quoted};
+use super::history::{self, go_duration, go_plain, go_quoted, go_rune};
 use super::ports;
 use super::state::State;
 use crate::diag::Diagnostic;
@@ -177,14 +177,18 @@ impl State {
             },
             Healthcheck::Cmd(cmd) => Self::health_of(cmd),
         };
+        let times = [
+            health.interval,
+            health.timeout,
+            health.start_period,
+            health.start_interval,
+        ];
+        let times = times.map(|time| format!("\"{}\"", go_duration(time)));
         let line = format!(
-            "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
-            go_plain(&health.test),
-            go_duration(health.interval),
-            go_duration(health.timeout),
-            go_duration(health.start_period),
-            go_duration(health.start_interval),
-            health.retries
+            "HEALTHCHECK &{{{} {} {}}}",
+            go_quoted(&health.test),
+            times.join(" "),
+            go_rune(health.retries)
         );
         history::metadata(&mut self.image, line);
         self.image.config.healthcheck = Some(health);

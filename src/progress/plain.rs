@@ -497,7 +497,7 @@ named app:latest
         );
         let lines = |range: std::ops::RangeInclusive<u64>, prefix: &str| -> String {
             range
-                .map(|n| format!("{prefix}{:.3} line {n}\n", n as f64 / 100.0))
+                .map(|n| format!("{prefix}0.{n:02}0 line {n}\n"))
                 .collect()
         };
         assert_eq!(

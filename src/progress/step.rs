@@ -61,8 +61,12 @@ impl Step {
         }
     }
 
-    /// The block that repeats the last output, between two rules as BuildKit has it.
+    /// The block that repeats the last output, between two rules as BuildKit has it. Nothing
+    /// when there was none.
     pub(super) fn tail(&self) -> String {
+        if self.tail.is_empty() {
+            return String::new();
+        }
         let mut block = format!("------\n > {}:\n", self.name);
         for line in &self.tail {
             // Writing to a string does not fail.

@@ -8,6 +8,8 @@ use crate::engine::{BaseImage, Engine, EngineError, PullEvent};
 use crate::plan::{BaseIndex, BaseWanted, Graph};
 use crate::progress::StepOutcome;
 
+use super::remembered::Remembered;
+
 /// The base images of a plan.
 pub(super) type Bases = BTreeMap<BaseIndex, BaseImage>;
 
@@ -16,6 +18,7 @@ pub(super) async fn supply(
     graph: &mut Graph,
     engine: &dyn Engine,
     pull: bool,
+    remembered: &Remembered,
     numbering: &Numbering,
 ) -> Result<Bases, Diagnostics> {
     let mut bases = Bases::new();
@@ -26,7 +29,7 @@ pub(super) async fn supply(
         }
         let mut asked = Vec::new();
         for want in &wanted {
-            asked.push(find(want, engine, pull, numbering));
+            asked.push(find(want, engine, pull, remembered, numbering));
         }
         let mut errors = Diagnostics::new();
         let answers = futures::future::join_all(asked).await;
@@ -47,6 +50,7 @@ async fn find(
     want: &BaseWanted,
     engine: &dyn Engine,
     pull: bool,
+    remembered: &Remembered,
     numbering: &Numbering,
 ) -> Result<BaseImage, Diagnostic> {
     let title = format!(
@@ -54,7 +58,7 @@ async fn find(
         want.reference.canonical()
     );
     let step = numbering.start(&title);
-    let found = find_or_pull(want, engine, pull, &step).await;
+    let found = find_or_pull(want, engine, pull, remembered, &step).await;
     match &found {
         Ok(_) => step.finish(StepOutcome::Done),
         Err(error) => step.finish(StepOutcome::Failed(error.message.clone())),
@@ -66,6 +70,7 @@ async fn find_or_pull(
     want: &BaseWanted,
     engine: &dyn Engine,
     pull: bool,
+    remembered: &Remembered,
     step: &Running,
 ) -> Result<BaseImage, Diagnostic> {
     let name = want.reference.to_string();
@@ -97,10 +102,23 @@ async fn find_or_pull(
             Err(error) => return Err(pull_failed(want, &error)),
         }
     }
-    engine
-        .base_image(&name, &want.platform)
-        .await
-        .map_err(|error| failed(want, &error))
+    let id = match found {
+        Some(image) if fits && !pull => image.id,
+        _ => {
+            let now = engine
+                .image(&name)
+                .await
+                .map_err(|error| failed(want, &error))?;
+            now.map(|image| image.id).unwrap_or_default()
+        }
+    };
+    if let Some(base) = remembered.get(&id, &want.platform) {
+        return Ok(base);
+    }
+    let base = engine.base_image(&name, &want.platform).await;
+    let base = base.map_err(|error| failed(want, &error))?;
+    remembered.put(&base, &want.platform);
+    Ok(base)
 }
 
 fn failed(want: &BaseWanted, error: &EngineError) -> Diagnostic {

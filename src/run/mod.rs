@@ -3,6 +3,7 @@
 mod bases;
 mod network;
 mod recipe;
+mod remembered;
 mod unsupported;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::output;
 use crate::plan::{self, Plan};
 use crate::progress::{Event, Sink};
 use crate::request::BuildRequest;
+
+use remembered::Remembered;
 
 /// What a build needs from its surroundings.
 pub struct Surroundings {
@@ -155,7 +158,10 @@ async fn prepare(
     if let Some(line) = &network.note {
         numbering.note(line.clone());
     }
-    let bases = bases::supply(&mut graph, engine, request.pull, numbering).await?;
+    let bases = {
+        let remembered = Remembered::open(&request.cache_dir, engine.info());
+        bases::supply(&mut graph, engine, request.pull, &remembered, numbering).await?
+    };
     let plan = Arc::new(graph.bind()?);
     Ok(Prepared {
         plan,

@@ -5,6 +5,7 @@
 pub mod bowline;
 pub mod docker;
 pub mod engine;
+mod recorder;
 pub mod registry;
 mod scene;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use bowline::Bowline;
 pub use docker::Docker;
+pub use recorder::Recorder;
 pub use scene::{Container, Folder, LIMIT, shell, unique};
 
 /// The engine's address. Without one there is nothing to test, and that must not look like

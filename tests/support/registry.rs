@@ -25,40 +25,74 @@ struct Content {
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// An image of one layer, for an architecture.
+pub(crate) struct Image {
+    pub(crate) architecture: String,
+    pub(crate) layer: Vec<u8>,
+    pub(crate) config: String,
+}
+
 impl Registry {
-    /// Serves `image:tag` with one layer; asks for `user` and `password` if there are any.
-    pub(crate) async fn start(layer: &[u8], config: &str, login: Option<(&str, &str)>) -> Self {
+    /// Serves `image:tag`: the image itself, or an index of several. Asks for user and password
+    /// if there are any.
+    pub(crate) async fn start(images: &[Image], login: Option<(&str, &str)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut files = HashMap::new();
-        let mut blob = |content: &[u8]| {
-            let digest = Digest::sha256(content);
-            let octets = "application/octet-stream".to_owned();
-            files.insert(
-                format!("/v2/image/blobs/{digest}"),
-                (octets, content.to_vec()),
-            );
-            digest
-        };
-        let (layer_digest, config_digest) = (blob(layer), blob(config.as_bytes()));
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "digest": config_digest, "size": config.len(),
-            },
-            "layers": [{
-                "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
-                "digest": layer_digest, "size": layer.len(),
-            }],
-        });
-        let manifest = manifest.to_string().into_bytes();
-        let digest = Digest::sha256(&manifest);
-        for name in ["tag", digest.as_str()] {
-            let path = format!("/v2/image/manifests/{name}");
-            files.insert(path, (MANIFEST.to_owned(), manifest.clone()));
+        let mut manifests = Vec::new();
+        for image in images {
+            let mut blob = |content: &[u8]| {
+                let digest = Digest::sha256(content);
+                let octets = "application/octet-stream".to_owned();
+                files.insert(
+                    format!("/v2/image/blobs/{digest}"),
+                    (octets, content.to_vec()),
+                );
+                digest
+            };
+            let (layer, config) = (blob(&image.layer), blob(image.config.as_bytes()));
+            let manifest = json!({
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": {
+                    "mediaType": "application/vnd.docker.container.image.v1+json",
+                    "digest": config, "size": image.config.len(),
+                },
+                "layers": [{
+                    "mediaType": "application/vnd.docker.image.rootfs.diff.tar",
+                    "digest": layer, "size": image.layer.len(),
+                }],
+            });
+            let manifest = manifest.to_string().into_bytes();
+            manifests.push((image.architecture.clone(), manifest));
         }
+        let mut put = |name: &str, media_type: &str, content: &[u8]| {
+            let content = (media_type.to_owned(), content.to_vec());
+            files.insert(format!("/v2/image/manifests/{name}"), content);
+        };
+        for (_, manifest) in &manifests {
+            put(Digest::sha256(manifest).as_str(), MANIFEST, manifest);
+        }
+        let (top, media_type) = match manifests.as_slice() {
+            [(_, only)] => (only.clone(), MANIFEST),
+            several => {
+                let entries = several.iter().map(|(architecture, manifest)| {
+                    json!({
+                        "mediaType": MANIFEST, "digest": Digest::sha256(manifest),
+                        "size": manifest.len(),
+                        "platform": { "os": "linux", "architecture": architecture },
+                    })
+                });
+                let entries: Vec<_> = entries.collect();
+                let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
+                (index.to_string().into_bytes(), INDEX)
+            }
+        };
+        let digest = Digest::sha256(&top);
+        put("tag", media_type, &top);
+        put(digest.as_str(), media_type, &top);
         files.insert("/v2/".into(), ("application/json".into(), b"{}".to_vec()));
         let authorization = login.map(|(user, password)| {
             let pair = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));

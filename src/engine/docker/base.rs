@@ -3,7 +3,7 @@
 //! With a graph driver the config is put together again from what the API tells of it. The
 //! containerd store keeps the very documents; `peek` gets them out.
 
-use bollard::models::{HealthConfig, ImageConfig as ApiConfig, ImageInspect};
+use bollard::models::{HealthConfig, ImageConfig as ApiConfig, ImageInspect, ImageManifestSummary};
 
 use super::history::{self, Line};
 use super::image::{descriptor, diff_ids, platform};
@@ -92,9 +92,9 @@ impl DockerEngine {
         let root = found.descriptor.as_ref().and_then(descriptor);
         let root = root.ok_or_else(|| EngineError::Unexpected("no descriptor".into()))?;
         let mut wanted = match listed(found, &root, platform) {
-            Some(Some(manifest)) => manifest,
-            Some(None) => return Ok(None),
-            None => root,
+            Listed::Manifest(manifest) => manifest,
+            Listed::Nothing => return Ok(None),
+            Listed::Unknown => root,
         };
         // An index may hold indexes; nobody goes deeper than this.
         for _ in 0..4 {
@@ -126,20 +126,20 @@ impl DockerEngine {
     }
 
     pub(super) async fn read_layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>> {
-        let root = match self.root(image) {
-            Some(root) => root,
-            None => {
-                let found = self.inspect_image(image).await?;
-                let diff_ids = diff_ids(&found);
-                if !self.is_containerd() {
-                    return Ok(plain(&diff_ids, known));
-                }
-                let id = found.id.unwrap_or_default();
-                match self.root(&id) {
-                    Some(root) => root,
-                    // An engine that does not tell the descriptor.
-                    None => return self.exported_layers(&id, &diff_ids).await,
-                }
+        let known_root = self.root(image);
+        let root = if let Some(root) = known_root {
+            root
+        } else {
+            let found = self.inspect_image(image).await?;
+            let diff_ids = diff_ids(&found);
+            if !self.is_containerd() {
+                return Ok(plain(&diff_ids, known));
+            }
+            let id = found.id.unwrap_or_default();
+            match self.root(&id) {
+                Some(root) => root,
+                // An engine that does not tell the descriptor.
+                None => return self.exported_layers(&id, &diff_ids).await,
             }
         };
         if root.diff_ids.len() <= known.len() && is_prefix(&root.diff_ids, known) {
@@ -171,22 +171,20 @@ impl DockerEngine {
     }
 }
 
-/// The manifest for a platform where the engine lists them: `Some(None)` is none for it.
-fn listed(
-    found: &ImageInspect,
-    root: &Descriptor,
-    wanted: &Platform,
-) -> Option<Option<Descriptor>> {
-    let manifests = found
-        .manifests
-        .as_ref()
-        .filter(|manifests| !manifests.is_empty())?;
-    if manifests
-        .iter()
-        .any(|one| one.descriptor.digest.as_deref() == Some(root.digest.as_str()))
-    {
-        // Not an index: the image is what it is.
-        return None;
+/// What the engine's list of an image's manifests has for a platform.
+enum Listed {
+    Manifest(Descriptor),
+    Nothing,
+    /// There is no list, or no index.
+    Unknown,
+}
+
+fn listed(found: &ImageInspect, root: &Descriptor, wanted: &Platform) -> Listed {
+    let manifests = found.manifests.as_deref().unwrap_or_default();
+    let is_root =
+        |one: &ImageManifestSummary| one.descriptor.digest.as_deref() == Some(root.digest.as_str());
+    if manifests.is_empty() || manifests.iter().any(is_root) {
+        return Listed::Unknown;
     }
     let best = manifests
         .iter()
@@ -201,7 +199,9 @@ fn listed(
             Some((rank(&platform, wanted)?, descriptor(&one.descriptor)?))
         })
         .min_by_key(|(rank, _)| *rank);
-    Some(best.map(|(_, descriptor)| descriptor))
+    best.map_or(Listed::Nothing, |(_, descriptor)| {
+        Listed::Manifest(descriptor)
+    })
 }
 
 fn is_prefix(diff_ids: &[Digest], known: &[Layer]) -> bool {

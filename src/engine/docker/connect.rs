@@ -6,7 +6,6 @@
 //! the version, so that a newer engine answers as the ones that were tested.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use http::HeaderValue;
@@ -14,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::auth::Credentials;
+use super::tcp::{self, CONNECT_TIMEOUT};
 use super::{DockerEngine, error};
 use crate::engine::{Endpoint, EngineError, EngineInfo, ImageStore, Result};
 use crate::image::Platform;
@@ -24,9 +24,6 @@ const OLDEST_TEXT: &str = "1.41";
 
 /// A step or a pull takes as long as it takes: bollard's limit for an answer is a year.
 const NO_TIMEOUT: u64 = 365 * 24 * 3600;
-
-/// How long a host may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As `DOCKER_HOST` would spell it.
 pub(super) fn address(endpoint: &Endpoint) -> String {
@@ -53,10 +50,9 @@ impl DockerEngine {
         let address = address(endpoint);
         let (version, docker) = tokio::join!(knock(endpoint, &address), async {
             let docker = client(endpoint, &address)?;
-            let info = docker
-                .info()
-                .await
-                .map_err(|error| error::from_bollard(&address, error))?;
+            let info = docker.info().await;
+            let info =
+                info.map_err(|error| wants_tls(error::from_bollard(&address, error), &address))?;
             Ok::<_, EngineError>((docker, info))
         });
         // The knock's error is the better one: it comes from the socket itself.
@@ -98,30 +94,17 @@ impl DockerEngine {
 }
 
 fn client(endpoint: &Endpoint, address: &str) -> Result<Docker> {
-    let made = match endpoint {
+    match endpoint {
         Endpoint::Unix(path) => {
             let path = path.to_str().ok_or_else(|| EngineError::Unreachable {
                 endpoint: address.to_owned(),
                 reason: "the path is not UTF-8".into(),
             })?;
             Docker::connect_with_unix(path, NO_TIMEOUT, API_DEFAULT_VERSION)
+                .map_err(|error| error::from_bollard(address, error))
         }
-        Endpoint::Tcp { address, tls: None } => {
-            Docker::connect_with_http(address, NO_TIMEOUT, API_DEFAULT_VERSION)
-        }
-        Endpoint::Tcp {
-            address,
-            tls: Some(folder),
-        } => Docker::connect_with_ssl(
-            address,
-            &folder.join("key.pem"),
-            &folder.join("cert.pem"),
-            &folder.join("ca.pem"),
-            NO_TIMEOUT,
-            API_DEFAULT_VERSION,
-        ),
-    };
-    made.map_err(|error| error::from_bollard(address, error))
+        Endpoint::Tcp { address, tls } => tcp::client(address, tls.as_deref(), NO_TIMEOUT),
+    }
 }
 
 /// What every request gets: the API version in its path, which bollard leaves out, our name,
@@ -137,10 +120,12 @@ fn modifier(
         let target = uri.path_and_query().map_or("/", |both| both.as_str());
         let mut target = format!("{prefix}{target}");
         // bollard's image inspect takes no options. With this one it tells an index's manifests.
-        if manifests && uri.path().starts_with("/images/") && uri.path().ends_with("/json") {
-            if uri.path() != "/images/json" {
-                target.push_str("?manifests=1");
-            }
+        if manifests
+            && uri.path().starts_with("/images/")
+            && uri.path().ends_with("/json")
+            && uri.path() != "/images/json"
+        {
+            target.push_str("?manifests=1");
         }
         let mut parts = uri.clone().into_parts();
         if let Ok(target) = target.parse() {
@@ -224,6 +209,19 @@ async fn asked_version(docker: &Docker, address: &str) -> Result<String> {
     version
         .api_version
         .ok_or_else(|| EngineError::Unexpected("it names no API version".into()))
+}
+
+/// Without TLS on a port with TLS, the engine has an answer of its own.
+fn wants_tls(error: EngineError, address: &str) -> EngineError {
+    match error {
+        EngineError::Api { message, .. } if message.contains("HTTP request to an HTTPS server") => {
+            EngineError::Unreachable {
+                endpoint: address.to_owned(),
+                reason: "it wants TLS: set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH`".into(),
+            }
+        }
+        error => error,
+    }
 }
 
 /// The version both sides speak.

@@ -16,6 +16,16 @@ use crate::engine::{
     Committed, ContainerDetail, ContainerSpec, ContainerSummary, EngineError, Result,
 };
 
+/// How often a create is tried again whose snapshot went away under it.
+const SNAPSHOT_TRIES: usize = 4;
+
+/// containerd's collector may take an unpacked layer between the moment when the engine finds
+/// it there and the one when it builds on it. The next create unpacks it again.
+fn is_lost_snapshot(error: &EngineError) -> bool {
+    let text = error.to_string();
+    text.contains("parent snapshot") && text.contains("does not exist")
+}
+
 impl DockerEngine {
     pub(super) async fn create_container(&self, spec: &ContainerSpec) -> Result<String> {
         let platform = spec
@@ -27,6 +37,20 @@ impl DockerEngine {
             .name(&spec.name)
             .platform(&platform)
             .build();
+        for _ in 0..SNAPSHOT_TRIES {
+            let options = options.clone();
+            let created = self
+                .docker
+                .create_container(Some(options), spec::body(spec))
+                .await;
+            match created.map_err(|error| self.error(error)) {
+                Ok(created) => return Ok(created.id),
+                Err(error) if is_lost_snapshot(&error) => {
+                    tracing::debug!(%error, "the engine unpacks the image again");
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let created = self
             .docker
             .create_container(Some(options), spec::body(spec))

@@ -64,6 +64,11 @@ fn parse_host(host: &str, tls: Option<PathBuf>) -> Result<Endpoint> {
         "unix" if rest.is_empty() => Ok(Endpoint::Unix(DEFAULT_SOCKET.into())),
         "unix" => Ok(Endpoint::Unix(rest.into())),
         "tcp" | "http" | "https" => {
+            if scheme == "https" && tls.is_none() {
+                return Err(local(format!(
+                    "`{host}` wants TLS: set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH`"
+                )));
+            }
             let tls = if scheme == "http" { None } else { tls };
             let authority = rest.trim_end_matches('/');
             if authority.contains('/') {
@@ -253,12 +258,16 @@ mod tests {
             "npipe:////./pipe/x",
             "fd://",
             "tcp://host:1/path",
+            "https://host:1",
         ] {
             assert!(parse_host(host, None).is_err(), "{host}");
         }
         let ssh = parse_host("ssh://me@host", None).unwrap_err().to_string();
         assert!(ssh.contains("docker.sock me@host`"), "{ssh}");
     }
+
+    /// `--host`, `--context`, variables.
+    type Row<'a> = (Option<&'a str>, Option<&'a str>, &'a [(&'a str, &'a str)]);
 
     #[test]
     fn what_wins_over_what() {
@@ -272,8 +281,6 @@ mod tests {
         let certs = write_context(dir, "s", secure, true);
         let lax = r#"{"Endpoints":{"docker":{"Host":"tcp://s","SkipTLSVerify":true}}}"#;
         write_context(dir, "lax", lax, true);
-
-        type Row<'a> = (Option<&'a str>, Option<&'a str>, &'a [(&'a str, &'a str)]);
         let resolve = |(host, context, vars): Row<'_>| {
             let env = |name: &str| {
                 vars.iter()

@@ -21,12 +21,6 @@ pub(super) fn from_bollard(endpoint: &str, error: Error) -> EngineError {
             endpoint: endpoint.to_owned(),
             reason: format!("there is no socket `{path}`"),
         },
-        Error::CertPathError { path }
-        | Error::CertParseError { path }
-        | Error::CertMultipleKeys { path, .. } => EngineError::Local(format!(
-            "the certificate or key `{}` of the engine's connection cannot be used",
-            path.display()
-        )),
         Error::RequestTimeoutError => broken(endpoint, "no answer came in time"),
         Error::JsonDataError { .. }
         | Error::JsonSerdeError { .. }

@@ -45,6 +45,7 @@ impl DockerEngine {
         let keep =
             move |it: Made| *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(it);
         let named = !tags.is_empty();
+        let undone = tags.clone();
         let body = if self.is_containerd() {
             let names = tags
                 .iter()
@@ -72,13 +73,20 @@ impl DockerEngine {
                 files
             })
         };
-        let said = self.import(body).await?;
-        let Some(Made { loaded, root }) =
-            made.lock().unwrap_or_else(PoisonError::into_inner).take()
-        else {
-            return Err(EngineError::Unexpected(
-                "it took an image before it was sent".into(),
-            ));
+        let said = self.import(body).await;
+        let made = made.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (said, Made { loaded, root }) = match (said, made) {
+            (Ok(said), Some(made)) => (said, made),
+            (Ok(_), None) => {
+                let early = "it took an image before it was sent";
+                return Err(EngineError::Unexpected(early.into()));
+            }
+            (Err(error), made) => {
+                if let Some(made) = made.filter(|_| self.is_containerd()) {
+                    self.undo(&made.loaded.id, &undone).await;
+                }
+                return Err(error);
+            }
         };
         self.check(&loaded, &said, named).await?;
         if let Some(descriptor) = root {
@@ -127,6 +135,15 @@ impl DockerEngine {
         {
             Some(failed) => Err(error::from_answer(500, failed.trim())),
             None => Ok(said),
+        }
+    }
+
+    /// The containerd store keeps an image, with its names, that it could not unpack.
+    async fn undo(&self, id: &str, tags: &[String]) {
+        for name in tags.iter().map(String::as_str).chain([id]) {
+            if let Err(error) = self.drop_image(name, true).await {
+                tracing::debug!(%name, %error, "an image that failed to load stays");
+            }
         }
     }
 

@@ -3,8 +3,10 @@
 //! [`resolve_endpoint`] finds out which engine is meant, [`DockerEngine::connect_with`] reaches
 //! it, and the other files do what [`Engine`] asks, a noun each. What differs between an engine
 //! with a graph driver and one with the containerd image store is in `base`, `load` and `peek`.
-
-#![expect(clippy::disallowed_types, reason = "the one module that may")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "this is the module that speaks to Docker"
+)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +39,7 @@ mod peek;
 mod pull;
 mod spec;
 mod stream;
+mod tcp;
 mod untar;
 mod volume;
 

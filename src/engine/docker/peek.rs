@@ -6,6 +6,8 @@
 //! is nobody's, so nothing is unpacked. It has no name, so what a crash leaves behind goes with
 //! `docker image prune`, and it is labelled.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde_json::json;
 
@@ -40,7 +42,7 @@ impl DockerEngine {
         let entry = IndexEntry {
             descriptor: manifest,
             platform: None,
-            annotations: Default::default(),
+            annotations: BTreeMap::new(),
         };
         let files = vec![
             File::new("oci-layout", OCI_LAYOUT),

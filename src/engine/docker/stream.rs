@@ -1,18 +1,31 @@
 //! The standard streams of a container.
 
+use std::pin::Pin;
+
 use bollard::container::LogOutput;
-use bollard::query_parameters::AttachContainerOptionsBuilder;
+use bollard::query_parameters::{AttachContainerOptionsBuilder, InspectContainerOptions};
 use futures::StreamExt as _;
+use tokio::io::AsyncWrite;
 
 use super::{DockerEngine, error};
 use crate::engine::{Attached, Result, Stream};
 
 impl DockerEngine {
-    /// Standard input is asked for in any case; a container without one throws it away.
+    /// Standard input is only attached where the container has one: otherwise its end, which
+    /// the caller is right to send, would end the outputs too.
     pub(super) async fn attach_streams(&self, container: &str) -> Result<Attached> {
+        let found = self
+            .docker
+            .inspect_container(container, None::<InspectContainerOptions>)
+            .await
+            .map_err(|error| self.error(error))?;
+        let has_stdin = found
+            .config
+            .and_then(|config| config.open_stdin)
+            .unwrap_or_default();
         let options = AttachContainerOptionsBuilder::new()
             .stream(true)
-            .stdin(true)
+            .stdin(has_stdin)
             .stdout(true)
             .stderr(true)
             .build();
@@ -30,8 +43,13 @@ impl DockerEngine {
             };
             std::future::ready(piece)
         });
+        let stdin: Pin<Box<dyn AsyncWrite + Send>> = if has_stdin {
+            attached.input
+        } else {
+            Box::pin(tokio::io::sink())
+        };
         Ok(Attached {
-            stdin: attached.input,
+            stdin,
             output: output.boxed(),
         })
     }

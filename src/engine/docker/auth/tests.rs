@@ -2,11 +2,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-fn password(username: &str, password: &str) -> Option<Credential> {
-    Some(Credential::Password {
+fn password(username: &str, password: &str) -> Credential {
+    Credential::Password {
         username: username.into(),
         password: password.into(),
-    })
+    }
 }
 
 async fn lookup(config: &Value, registry: Option<&str>) -> Result<Option<Credential>> {
@@ -30,14 +30,14 @@ async fn reads_auths() {
         "broken.example": { "auth": "!!" },
     }});
     for (registry, expected) in [
-        (None, password("me", "hub")),
-        (Some("plain.example"), password("u", "p:q")),
+        (None, Some(password("me", "hub"))),
+        (Some("plain.example"), Some(password("u", "p:q"))),
         (
             Some("token.example"),
             Some(Credential::IdentityToken("tok".into())),
         ),
-        (Some("url.example"), password("u", "url")),
-        (Some("localhost:5000"), password("m", "local")),
+        (Some("url.example"), Some(password("u", "url"))),
+        (Some("localhost:5000"), Some(password("m", "local"))),
         (Some("empty.example"), None),
         (Some("blank.example"), None),
         (Some("other.example"), None),
@@ -61,7 +61,10 @@ async fn reads_auths() {
 #[tokio::test]
 async fn hub_has_two_names() {
     let config = json!({ "auths": { "docker.io": { "auth": "bWU6aHVi" } } });
-    assert_eq!(lookup(&config, None).await.unwrap(), password("me", "hub"));
+    assert_eq!(
+        lookup(&config, None).await.unwrap(),
+        Some(password("me", "hub"))
+    );
 }
 
 #[tokio::test]
@@ -73,11 +76,11 @@ async fn the_environment_wins() {
     let credentials = Credentials::new(dir.path().to_owned(), Some(env));
     assert_eq!(
         credentials.lookup(Some("a.example")).await.unwrap(),
-        password("u", "env")
+        Some(password("u", "env"))
     );
     assert_eq!(
         credentials.lookup(Some("b.example")).await.unwrap(),
-        password("u", "file")
+        Some(password("u", "file"))
     );
     let secret = Credentials::new(dir.path().to_owned(), Some("s3cret".into()));
     let error = secret.lookup(None).await.unwrap_err().to_string();
@@ -132,13 +135,16 @@ async fn asks_helpers() {
     credentials.helper_path = Some(dir.into());
 
     for (registry, expected) in [
-        (None, password("of https://index.docker.io/v1/", "s")),
-        (Some("other.example"), password("of other.example", "s")),
+        (None, Some(password("of https://index.docker.io/v1/", "s"))),
+        (
+            Some("other.example"),
+            Some(password("of other.example", "s")),
+        ),
         (
             Some("token.example"),
             Some(Credential::IdentityToken("t".into())),
         ),
-        (Some("unknown.example"), password("u", "file")),
+        (Some("unknown.example"), Some(password("u", "file"))),
     ] {
         assert_eq!(
             credentials.lookup(registry).await.unwrap(),
