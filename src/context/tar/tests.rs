@@ -180,6 +180,49 @@ fn what_is_written_is_read_again() {
     }
 }
 
+/// The digest is that of `COPY . /` of these files, by BuildKit in Docker Engine 28.5.2, with
+/// the overlay2 store and with containerd's.
+#[test]
+fn the_layer_that_buildkit_makes() {
+    let at = |secs, entry: Entry| Entry {
+        mtime: Mtime { secs, nanos: 5 },
+        ..entry
+    };
+    let (then, far) = (1_000_000_000, (1 << 33) + 5);
+    let link =
+        |path: &str, target: &str| at(then, Entry::new(path, Kind::Symlink(target.into()), 0o777));
+    let long = "n".repeat(120);
+    let (f, g) = (
+        file("d/f", 7),
+        Entry::new("d/g", Kind::Hardlink("d/f".into()), 0o4755),
+    );
+    let long_file = file(&format!("{long}/long"), 600);
+    let entries = [
+        (at(far, Entry::new("d", Kind::Dir, 0o755)), ""),
+        (at(then, Entry { mode: 0o4755, ..f }), "content"),
+        (at(then, g), ""),
+        (link("d/l", "f"), ""),
+        (at(-6, Entry::new("d/sub", Kind::Dir, 0o1777)), ""),
+        (
+            at(
+                then,
+                Entry {
+                    mode: 0o600,
+                    ..file("gr\u{fc}n", 0)
+                },
+            ),
+            "",
+        ),
+        (at(far, Entry::new(&*long, Kind::Dir, 0o711)), ""),
+        (at(then, long_file), &*"x".repeat(600)),
+        (link("z", &"t".repeat(101)), ""),
+    ];
+    let entries = entries.map(|(entry, content)| (entry, vec![], content.as_bytes().to_vec()));
+    let (_, digest) = written(&entries, false);
+    let buildkit = "sha256:a10f0bdcf0fc1bd9100e48d1da688a0e5837f8268e8dd1423ff15dc960c8767f";
+    assert_eq!(digest.diff_id.as_str(), buildkit);
+}
+
 #[test]
 fn the_tar_crate_agrees() {
     let (bytes, _) = written(&everything(), false);
@@ -252,6 +295,34 @@ fn plain_entries_have_no_records() {
     assert_eq!(bytes.len(), 2 * BLOCK + 2 * BLOCK);
     assert_eq!(&bytes[257..265], b"ustar\x0000");
     assert_eq!(&bytes[100..108], b"0000644\0");
+    assert_eq!(&bytes[148..156], b"007337\0 ");
+    assert_eq!(&bytes[329..345], b"0000000\x000000000\0");
+}
+
+#[test]
+fn long_names_are_split_when_they_can_be() {
+    for (dir, name, blocks) in [
+        (90, 90, 1),
+        (100, 100, 1),
+        (155, 100, 1),
+        (156, 100, 3),
+        (100, 101, 3),
+        (0, 101, 3),
+    ] {
+        let path = match dir {
+            0 => "n".repeat(name),
+            _ => format!("{}/{}", "d".repeat(dir), "n".repeat(name)),
+        };
+        for kind in [Kind::File, Kind::Dir] {
+            let slash = usize::from(kind == Kind::Dir);
+            let entry = Entry::new(&path[..path.len() - slash], kind, 0o755);
+            assert_eq!(
+                header::encode(&entry, &[], false).len(),
+                blocks * BLOCK,
+                "{dir} {name}"
+            );
+        }
+    }
 }
 
 #[test]
