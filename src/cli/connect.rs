@@ -4,12 +4,41 @@ use std::sync::Arc;
 
 use super::args::Global;
 use super::environment::{self, Environment};
+use super::session::Session;
 use crate::build;
 use crate::diag::Diagnostic;
 use crate::engine::Engine;
 use crate::engine::docker::{Credentials, DockerEngine, resolve_endpoint};
+use crate::request::BuildRequest;
+use crate::run::{self, Ended, Recipe, Surroundings};
 
-pub(super) async fn connect(
+/// Reads the Dockerfile and connects to the engine, in this order: what is wrong with the file is
+/// told also where no engine answers.
+pub(super) async fn prepare(
+    request: &BuildRequest,
+    global: &Global,
+    environment: &Environment,
+    session: Session,
+) -> Result<(Recipe, Surroundings), Vec<Diagnostic>> {
+    let recipe = run::read(request).map_err(ended)?;
+    let engine = connect(global, environment).await;
+    let around = Surroundings {
+        engine: engine.map_err(|error| vec![error])?,
+        sink: session.sink,
+        cancel: session.cancelled,
+    };
+    Ok((recipe, around))
+}
+
+/// What is said of a build that gave nothing. Of a cancelled one the session says it.
+pub(super) fn ended(ended: Ended) -> Vec<Diagnostic> {
+    match ended {
+        Ended::Failed(diagnostics) => diagnostics.into_iter().collect(),
+        Ended::Cancelled => Vec::new(),
+    }
+}
+
+async fn connect(
     global: &Global,
     environment: &Environment,
 ) -> Result<Arc<dyn Engine>, Diagnostic> {

@@ -3,14 +3,13 @@
 use std::io::{self, Write as _};
 
 use super::args::Global;
-use super::build::ended;
-use super::connect::connect;
+use super::connect::{ended, prepare};
 use super::environment::Environment;
 use super::result::Outcome;
 use super::session::{BuildResult, Session};
 use crate::diag::{Class, Diagnostic};
 use crate::request::BuildRequest;
-use crate::run::{self, Surroundings};
+use crate::run;
 
 /// Connects to the engine, looks at its cache, and prints the plan.
 pub(super) async fn plan(
@@ -19,15 +18,7 @@ pub(super) async fn plan(
     environment: &Environment,
     session: Session,
 ) -> BuildResult {
-    let recipe = run::read(request).map_err(ended)?;
-    let engine = connect(global, environment)
-        .await
-        .map_err(|error| vec![error])?;
-    let around = Surroundings {
-        engine,
-        sink: session.sink,
-        cancel: session.cancelled,
-    };
+    let (recipe, around) = prepare(request, global, environment, session).await?;
     let text = run::preview(request, &recipe, &around)
         .await
         .map_err(ended)?;
