@@ -36,13 +36,15 @@ pub(super) async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), Use
     };
     let gid = match group {
         None => own_gid,
+        // `12:` is 12 of group 0, `app:` is app of its own group.
+        Some("") if number(user).is_some() => 0,
         Some("") => own_gid,
         Some(group) => {
             if let Some(gid) = number(group) {
                 gid
             } else {
                 let groups = file(rootfs, "/etc/group", group).await?;
-                find(&groups, group, &[2]).map_or(0, |found| found[0])
+                find(&groups, group, &[2]).map_or(own_gid, |found| found[0])
             }
         }
     };

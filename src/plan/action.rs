@@ -70,6 +70,9 @@ pub struct Copy {
     pub dest: String,
     pub chown: Option<String>,
     pub chmod: Option<Chmod>,
+    /// The mode as it was written, for the history.
+    #[serde(skip)]
+    pub chmod_text: Option<String>,
     pub link: bool,
     pub parents: bool,
     pub excludes: Vec<String>,

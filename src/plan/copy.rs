@@ -24,6 +24,7 @@ impl State {
             dest: self.dest(inst, &copy.dest)?,
             chown: self.expand_optional(inst, copy.chown.as_ref())?,
             chmod: self.chmod(inst, copy.chmod.as_ref())?,
+            chmod_text: self.expand_optional(inst, copy.chmod.as_ref())?,
             link: Spanned::is_on(copy.link),
             parents: Spanned::is_on(copy.parents),
             excludes: copy.excludes.iter().map(|word| word.text.clone()).collect(),
@@ -47,6 +48,7 @@ impl State {
             dest: self.dest(inst, &add.dest)?,
             chown: self.expand_optional(inst, add.chown.as_ref())?,
             chmod: self.chmod(inst, add.chmod.as_ref())?,
+            chmod_text: self.expand_optional(inst, add.chmod.as_ref())?,
             link: Spanned::is_on(add.link),
             parents: false,
             excludes: add.excludes.iter().map(|word| word.text.clone()).collect(),
@@ -197,10 +199,8 @@ fn history_line(copy: &Copy, dest: &str) -> String {
     if let Some(chown) = &copy.chown {
         line.push_str(&format!(" --chown={chown}"));
     }
-    match &copy.chmod {
-        Some(Chmod::Octal(mode)) => line.push_str(&format!(" --chmod={mode:o}")),
-        Some(Chmod::Symbolic(mode)) => line.push_str(&format!(" --chmod={mode}")),
-        None => {}
+    if let Some(chmod) = &copy.chmod_text {
+        line.push_str(&format!(" --chmod={chmod}"));
     }
     for source in &copy.sources {
         match source {
