@@ -23,6 +23,7 @@ pub(super) async fn build(
     let around = Surroundings {
         engine,
         sink: session.sink,
+        world: environment.world(),
         cancel: session.cancelled,
     };
     let built = run::build(request, &recipe, &around).await.map_err(ended)?;

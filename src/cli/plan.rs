@@ -26,6 +26,7 @@ pub(super) async fn plan(
     let around = Surroundings {
         engine,
         sink: session.sink,
+        world: environment.world(),
         cancel: session.cancelled,
     };
     let text = run::preview(request, &recipe, &around)
