@@ -219,7 +219,7 @@ async fn ambiguous(name: &str, engine: &dyn Engine) -> Diagnostic {
             };
             format!(
                 "{} {shown}, {state}",
-                one.id.get(..name.len().max(12)).unwrap_or(&one.id)
+                one.id.get(..(name.len() + 4).max(12)).unwrap_or(&one.id)
             )
         })
         .collect();

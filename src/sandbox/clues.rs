@@ -18,11 +18,22 @@ pub(super) struct Clues {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IdClue {
     pub(super) id: String,
-    /// Such as "`/proc/self/cgroup`".
-    pub(super) by: String,
+    /// What gives it, each once.
+    pub(super) by: Vec<Source>,
     pub(super) trust: Trust,
     /// The engine that makes such ids, when it is not one that speaks our API.
     pub(super) foreign: Option<&'static str>,
+}
+
+/// Where an id stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Cgroup,
+    /// A file of the engine's that is mounted here.
+    Mount(String),
+    Containerenv,
+    Hostname,
+    HostnameFile,
 }
 
 /// Who made a clue.
@@ -60,10 +71,11 @@ impl PodClue {
     /// What it is known by, such as "the pod uid in `$POD_UID`".
     pub(super) fn by(&self) -> String {
         match (&self.uid, &self.name, &self.namespace) {
-            (Some(uid), _, _) => format!("the pod's uid in `{}`", uid.by),
+            (Some(uid), _, _) => format!("the pod's uid in {}", uid.place()),
             (None, Some(name), Some(namespace)) => format!(
-                "the pod's name in `{}` and namespace in `{}`",
-                name.by, namespace.by
+                "the pod's name in {} and namespace in {}",
+                name.place(),
+                namespace.place()
             ),
             _ => String::new(),
         }
@@ -81,11 +93,11 @@ pub(super) fn clues(own: &Own) -> Clues {
         read_mount(line, &mut clues, &mut uids);
     }
     if let Some(id) = own.containerenv.as_deref().and_then(containerenv_id) {
-        clues.add(id, "`/run/.containerenv`", Trust::Made, None);
+        clues.add(id, Source::Containerenv, Trust::Made, None);
     }
     for (name, by) in [
-        (&own.hostname, "the host name"),
-        (&own.hostname_file, "`/etc/hostname`"),
+        (&own.hostname, Source::Hostname),
+        (&own.hostname_file, Source::HostnameFile),
     ] {
         if is_hex(name, &[12, 64])
             && !clues
@@ -101,14 +113,56 @@ pub(super) fn clues(own: &Own) -> Clues {
     clues
 }
 
+impl IdClue {
+    /// What gives it, as part of a sentence.
+    pub(super) fn by(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        let mounts: Vec<String> = self
+            .by
+            .iter()
+            .filter_map(|source| match source {
+                Source::Mount(point) => Some(format!("`{point}`")),
+                _ => None,
+            })
+            .collect();
+        for source in &self.by {
+            words.push(match source {
+                Source::Cgroup => "`/proc/self/cgroup`".into(),
+                Source::Containerenv => "`/run/.containerenv`".into(),
+                Source::Hostname => "the host name".into(),
+                Source::HostnameFile => "`/etc/hostname`".into(),
+                Source::Mount(_) if mounts.len() == 1 => format!("the mount of {}", mounts[0]),
+                Source::Mount(_) => format!("the mounts of {}", and(&mounts)),
+            });
+        }
+        words.dedup();
+        and(&words)
+    }
+
+    /// "X names" or "X and Y name".
+    pub(super) fn names(&self) -> String {
+        let verb = if self.by.len() == 1 { "names" } else { "name" };
+        format!("{} {verb}", self.by())
+    }
+}
+
+/// `a, b and c`
+pub(super) fn and(words: &[String]) -> String {
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
 impl Clues {
-    fn add(&mut self, id: &str, by: &str, trust: Trust, foreign: Option<&'static str>) {
+    fn add(&mut self, id: &str, by: Source, trust: Trust, foreign: Option<&'static str>) {
         match self.ids.iter_mut().find(|clue| clue.id == id) {
-            Some(known) if known.by.contains(by) => {}
-            Some(known) => known.by = format!("{} and {by}", known.by),
+            Some(known) if known.by.contains(&by) => {}
+            Some(known) => known.by.push(by),
             None => self.ids.push(IdClue {
                 id: id.into(),
-                by: by.into(),
+                by: vec![by],
                 trust,
                 foreign,
             }),
@@ -136,7 +190,7 @@ fn read_cgroup(line: &str, clues: &mut Clues, uids: &mut Vec<Said>) {
     let Some(((id, foreign), outer)) = found.split_last() else {
         return;
     };
-    clues.add(id, "`/proc/self/cgroup`", Trust::Made, *foreign);
+    clues.add(id, Source::Cgroup, Trust::Made, *foreign);
     for (id, _) in outer {
         if !clues.outer.iter().any(|known| known == id) {
             clues.outer.push((*id).to_owned());
@@ -196,7 +250,7 @@ fn read_mount(line: &str, clues: &mut Clues, uids: &mut Vec<Said>) {
         && ["etc-hosts", "containers", "volumes", "volume-subpaths"].contains(what)
         && !uids.iter().any(|known| known.value == *uid)
     {
-        let (value, by) = ((*uid).to_owned(), format!("the mount of {point}"));
+        let (value, by) = ((*uid).to_owned(), format!("the mount of `{point}`"));
         uids.push(Said { value, by });
     }
     if !matches!(point, "/etc/hostname" | "/etc/hosts" | "/etc/resolv.conf") {
@@ -210,7 +264,7 @@ fn read_mount(line: &str, clues: &mut Clues, uids: &mut Vec<Said>) {
         let foreign = of_cri.then_some("containerd");
         clues.add(
             parts[at],
-            &format!("the mount of `{point}`"),
+            Source::Mount(point.to_owned()),
             Trust::Made,
             foreign,
         );
@@ -250,8 +304,8 @@ fn inside(own: &Own, clues: &Clues) -> Option<String> {
     let made = clues.ids.iter().find(|clue| clue.trust == Trust::Made);
     if let Some(clue) = made {
         return Some(format!(
-            "{} names the container `{}`",
-            clue.by,
+            "{} the container `{}`",
+            clue.names(),
             super::short(&clue.id)
         ));
     }

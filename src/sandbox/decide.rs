@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::clues::{Clues, IdClue, Trust, clues};
+use super::clues::{Clues, IdClue, Trust, and, clues};
 use super::facts::{Facts, Seen};
 use super::short;
 
@@ -84,8 +84,8 @@ pub fn decide(facts: &Facts) -> Decision {
                     id: String::new(),
                     name: String::new(),
                     by: format!(
-                        "{} names `{}`, which the engine does not know",
-                        clue.by,
+                        "{} `{}`, which the engine does not know",
+                        clue.names(),
                         short(&clue.id)
                     ),
                 });
@@ -125,7 +125,7 @@ fn claims<'a>(facts: &'a Facts, clues: &Clues) -> (Vec<Found<'a>>, Vec<Found<'a>
             continue;
         };
         let target = network_of(facts, named);
-        let claim = claim(target, clue.by.clone());
+        let claim = claim(target, clue.by());
         let list = if clue.trust == Trust::Made {
             &mut made
         } else {
@@ -284,12 +284,12 @@ fn reasons(facts: &Facts, clues: &Clues, unknown: &[&IdClue]) -> Vec<String> {
         let id = short(&clue.id);
         reasons.push(match clue.foreign {
             Some(engine) => format!(
-                "{} names the container `{id}` of {engine}, which this engine does not know",
-                clue.by
+                "{} the container `{id}` of {engine}, which this engine does not know",
+                clue.names()
             ),
             None => format!(
-                "{} names the container `{id}`, which this engine does not know",
-                clue.by
+                "{} the container `{id}`, which this engine does not know",
+                clue.names()
             ),
         });
     }
@@ -331,22 +331,21 @@ impl Join {
 
     /// The line for the start of a build.
     pub fn note(&self) -> String {
-        let container = self.container();
         let whose = match &self.whose {
-            Whose::Pod { namespace, name } => format!("pod {namespace}/{name}"),
-            Whose::Service { project, name } => format!("compose service {project}/{name}"),
-            Whose::Container => "bowline's own container".to_owned(),
+            Whose::Pod { namespace, name } => format!("the network of pod {namespace}/{name}"),
+            Whose::Service { project, name } => {
+                format!("the network of compose service {project}/{name}")
+            }
+            Whose::Container => "bowline's own network".to_owned(),
         };
         let host = if self.host {
-            ", which is the host's,"
+            ", which is the host's"
         } else {
             ""
         };
-        let addresses = at(&self.addresses);
-        format!(
-            "RUN joins the network of {whose}{host}{addresses}: container {container}, found by {}",
-            and(&self.how)
-        )
+        let (addresses, container) = (at(&self.addresses), self.container());
+        let how = and(&self.how);
+        format!("RUN joins {whose}{addresses}: that of container {container}{host}, found by {how}")
     }
 }
 
@@ -358,8 +357,4 @@ pub(crate) fn at(addresses: &[String]) -> String {
         [one, two] => format!(" at {one} and {two}"),
         [one, two, rest @ ..] => format!(" at {one}, {two} and {} more", rest.len()),
     }
-}
-
-fn and(items: &[String]) -> String {
-    items.join(" and ")
 }

@@ -50,6 +50,16 @@ pub struct Said {
     pub by: String,
 }
 
+impl Said {
+    /// Where it stands, as part of a sentence.
+    pub(super) fn place(&self) -> String {
+        match self.by.chars().next() {
+            Some('$' | '/') => format!("`{}`", self.by),
+            _ => self.by.clone(),
+        }
+    }
+}
+
 /// What the engine answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

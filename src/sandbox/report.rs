@@ -80,7 +80,7 @@ impl Claim {
             return self.by.clone();
         }
         format!(
-            "{} leads to the container `{}` ({})",
+            "{}: container `{}` ({})",
             self.by,
             self.name,
             short(&self.id)
@@ -114,13 +114,13 @@ pub(crate) fn looked_at(facts: &Facts) -> Vec<String> {
         };
         lines.push(format!(
             "{}{weak}: container `{}`{engine}",
-            clue.by,
+            clue.by(),
             short(&clue.id)
         ));
     }
     for id in &clues.outer {
         lines.push(format!(
-            "`/proc/self/cgroup`: inside the container `{}`",
+            "`/proc/self/cgroup`: inside container `{}`",
             short(id)
         ));
     }
@@ -131,13 +131,13 @@ pub(crate) fn looked_at(facts: &Facts) -> Vec<String> {
     ];
     for (what, said) in said {
         if let Some(said) = said {
-            lines.push(format!("`{}`: {what} `{}`", said.by, said.value));
+            lines.push(format!("{}: {what} `{}`", said.place(), said.value));
         }
     }
     if let Some(pod) = clues.pod.as_ref().filter(|pod| pod.trust == Trust::Made)
         && let Some(uid) = &pod.uid
     {
-        lines.push(format!("`{}`: pod uid `{}`", uid.by, uid.value));
+        lines.push(format!("{}: pod uid `{}`", uid.place(), uid.value));
     }
     if clues.inside.is_some() {
         lines.push(format!("host name: `{}`", own.hostname));
