@@ -22,4 +22,5 @@ pub mod plan;
 pub mod progress;
 pub mod request;
 pub mod run;
+pub mod sandbox;
 pub mod source;

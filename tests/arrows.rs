@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["dockerfile", "request", "source", "diag", "image"],
     ),
     ("cache", &["plan", "context", "image"]),
+    ("sandbox", &["engine", "image", "diag", "init"]),
     (
         "output",
         &["engine", "image", "diag", "progress", "request"],
@@ -44,6 +45,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "run",
         &[
+            "sandbox",
             "build",
             "plan",
             "dockerfile",
@@ -61,6 +63,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "sandbox",
             "run",
             "build",
             "plan",

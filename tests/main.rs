@@ -12,6 +12,7 @@
 mod arrows;
 mod build;
 mod cancel;
+mod conformance;
 mod engine_base;
 mod engine_container;
 mod engine_files;

@@ -19,7 +19,7 @@ use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::source::ContextFiles;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
-use crate::engine::{BaseImage, Engine, Limits, LoadRequest, NetworkMode, Result};
+use crate::engine::{BaseImage, Engine, Limits, LoadRequest, Mount, NetworkMode, Result};
 use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
@@ -52,6 +52,8 @@ pub struct Builder {
     pub(super) settings: Settings,
     pub(super) context: Arc<ContextFiles>,
     pub(super) init_ready: OnceCell<()>,
+    /// The file of hosts that steps on another container's network get.
+    pub(super) hosts: OnceCell<Mount>,
     plan: Arc<Plan>,
     bases: BTreeMap<BaseIndex, BaseImage>,
     numbering: Arc<Numbering>,
@@ -82,6 +84,7 @@ impl Builder {
             settings: parts.settings,
             context: parts.context,
             init_ready: OnceCell::new(),
+            hosts: OnceCell::new(),
             plan: parts.plan,
             bases: parts.bases,
             numbering: parts.numbering,

@@ -9,13 +9,14 @@ use tokio::io::AsyncWriteExt as _;
 use super::author::{self, Names};
 use super::builder::Builder;
 use super::failure::{self, Failure};
+use super::hosts;
 use super::init_volume;
 use super::progress::Running;
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use crate::cache::RecordedLayer;
 use crate::diag::{Class, Diagnostic};
-use crate::engine::{ContainerSpec, EngineError, NetworkMode, Result, Stream};
+use crate::engine::{ContainerSpec, EngineError, Mount, NetworkMode, Result, Stream};
 use crate::image::Platform;
 use crate::init::wire::{File, Request, SETUP_FAILED, start_failure};
 use crate::plan::{Network, Run, Step};
@@ -44,7 +45,9 @@ impl Builder {
             .init_ready
             .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, &parent));
         init.await.map_err(engine_failed)?;
-        let spec = self.run_spec(run, parent, platform);
+        let mut spec = self.run_spec(run, parent, platform);
+        spec.mounts
+            .extend(self.hosts_mount(&spec).await.map_err(engine_failed)?);
         let name = spec.name.clone();
         let ended = self.run_container(&spec, run, progress).await;
         let ended = match ended {
@@ -74,6 +77,21 @@ impl Builder {
 
     async fn refill(&self, image: &str) -> Result<()> {
         init_volume::fill(&self.engine, &self.ledger, image).await
+    }
+
+    /// What stands for the `/etc/hosts` of a container whose network is joined, if anything.
+    async fn hosts_mount(&self, spec: &ContainerSpec) -> Result<Option<Mount>> {
+        let NetworkMode::Container(target) = &spec.network else {
+            return Ok(None);
+        };
+        if spec.extra_hosts.is_empty() {
+            return Ok(None);
+        }
+        let extra = &spec.extra_hosts;
+        let made = self.hosts.get_or_try_init(|| {
+            hosts::mount(&self.engine, &self.ledger, &spec.image, target, extra)
+        });
+        made.await.cloned().map(Some)
     }
 
     fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
@@ -182,9 +200,11 @@ impl Builder {
             EngineError::Conflict { message }
             | EngineError::NotFound { message }
             | EngineError::Api { message, .. }
-                if message.contains("container") && message.contains("network") =>
+                if message.contains("container")
+                    && (message.contains("network") || message.contains(target.as_str())) =>
             {
-                let what = format!("the container `{target}` whose network `RUN` joins is gone");
+                let short = target.get(..12).unwrap_or(target);
+                let what = format!("the container `{short}` whose network `RUN` joins is gone");
                 let failed = Diagnostic::error(what).with_class(Class::Environment);
                 let failed = failed.with_label(&step.source, step.span, "");
                 Arc::new(failed.with_note(format!("the engine says: {message}")))

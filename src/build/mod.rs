@@ -9,6 +9,7 @@ mod builder;
 mod copy;
 mod exec;
 mod failure;
+mod hosts;
 mod init_volume;
 mod keys;
 mod ledger;

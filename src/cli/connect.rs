@@ -25,6 +25,7 @@ pub(super) async fn prepare(
     let around = Surroundings {
         engine: engine.map_err(|error| vec![error])?,
         sink: session.sink,
+        world: environment.world(),
         cancel: session.cancelled,
     };
     Ok((recipe, around))

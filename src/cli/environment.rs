@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use crate::sandbox::World;
+
 /// A variable that bowline reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
@@ -150,6 +152,11 @@ impl Environment {
                 .unwrap_or_else(|| self.home().join(".local/state"))
                 .join("bowline/logs")
         })
+    }
+
+    /// What is known of bowline's own process besides.
+    pub fn world(&self) -> World {
+        World::here(|name| self.named(name).ok().flatten().map(str::to_owned))
     }
 
     /// The directory for temporary files.

@@ -17,6 +17,8 @@ use crate::image::{ImageConfig, Layer, Platform, Reference};
 
 pub mod docker;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 
 pub use error::EngineError;
 
@@ -149,6 +151,9 @@ pub enum Mount {
         size: Option<u64>,
         mode: Option<u32>,
     },
+    /// A file that the engine itself keeps for another container, such as
+    /// [`ContainerDetail::hosts_path`]; never one of ours.
+    EngineFile { path: String, target: String },
 }
 
 /// Resource limits and security settings of a step's container; absent means the engine's own.
@@ -183,6 +188,8 @@ pub struct ContainerSpec {
     pub user: String,
     pub working_dir: String,
     pub labels: BTreeMap<String, String>,
+    /// Where it is another container's, that one's `/etc/hosts`, `/etc/hostname` and
+    /// `/etc/resolv.conf` are there too, and cannot be written to.
     pub network: NetworkMode,
     /// Ignored where the network mode has no host name of its own (container, host).
     pub hostname: Option<String>,
@@ -215,6 +222,9 @@ pub struct ContainerDetail {
     pub network_mode: String,
     pub hostname: String,
     pub ip_addresses: Vec<String>,
+    /// Where the engine keeps its `/etc/hosts`, on the engine's machine; empty before it is
+    /// started for the first time.
+    pub hosts_path: String,
     pub oom_killed: bool,
     pub exit_code: i64,
 }

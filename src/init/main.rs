@@ -5,6 +5,7 @@
 
 mod directory;
 mod lookup;
+mod probe;
 mod sys;
 mod user;
 #[allow(dead_code, reason = "the library writes what this program reads")]
@@ -26,6 +27,12 @@ const MAX_FILE: u64 = 10 << 20;
 struct Failure(i32, String);
 
 fn main() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some("probe") {
+        let urls: Vec<String> = args.collect();
+        let shown = probe::show(&urls, &mut io::stdout().lock());
+        std::process::exit(i32::from(shown.is_err()));
+    }
     let (token, Failure(status, message)) = match Request::read(&mut io::stdin().lock()) {
         Ok(request) => {
             let Err(failure) = run(&request);

@@ -5,6 +5,8 @@
 //! nothing of a step (environment, secrets, scripts) is ever written into the container's
 //! configuration on the engine's disk; then it becomes the step's command by `execve`.
 //!
+//! `init probe` shows the network that it is in instead; see `probe.rs`.
+//!
 //! The build script compiles it from `main.rs` beside this file, statically, so that it runs in
 //! images without a C library, and it needs nothing but `std`. The two sides share `wire.rs`.
 

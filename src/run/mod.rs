@@ -18,6 +18,7 @@ use crate::output;
 use crate::plan::{self, Plan};
 use crate::progress::{Event, Sink};
 use crate::request::BuildRequest;
+use crate::sandbox::World;
 
 use remembered::Remembered;
 
@@ -25,6 +26,8 @@ use remembered::Remembered;
 pub struct Surroundings {
     pub engine: Arc<dyn Engine>,
     pub sink: Arc<dyn Sink>,
+    /// What bowline's own process can be asked of, to find its pod or container.
+    pub world: World,
     /// Ends the build early; whatever it made on the way is removed.
     pub cancel: CancellationToken,
 }
@@ -161,7 +164,7 @@ async fn prepare(
     let engine = &*around.engine;
     let options = recipe::plan_options(request, engine.info())?;
     let mut graph = plan::graph(&recipe.parsed.dockerfile, options)?;
-    let network = network::choose(&request.network, engine).await?;
+    let network = network::choose(&request.network, &around.world, engine).await?;
     if let Some(line) = &network.note {
         numbering.note(line.clone());
     }

@@ -204,6 +204,7 @@ fn detail(found: ContainerInspectResponse) -> ContainerDetail {
             .unwrap_or_default(),
         hostname: config.hostname.unwrap_or_default(),
         ip_addresses: found.network_settings.map(addresses).unwrap_or_default(),
+        hosts_path: found.hosts_path.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
     }

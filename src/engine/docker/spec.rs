@@ -38,6 +38,18 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     }
 }
 
+/// What engines make read-only by themselves; naming anything else takes that away.
+const READ_ONLY_ANYWAY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
+/// The files of the container whose network is joined.
+const NOT_OURS: [&str; 3] = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+
 fn host_config(spec: &ContainerSpec) -> HostConfig {
     let limits = &spec.limits;
     let own_hosts = !matches!(spec.network, NetworkMode::Container(_));
@@ -74,12 +86,27 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         cgroup_parent: limits.cgroup_parent.clone(),
         security_opt: filled(limits.security_opt.clone()),
         privileged: Some(limits.privileged),
+        readonly_paths: (!own_hosts).then(|| read_only_paths(limits.privileged)),
         ..HostConfig::default()
     }
 }
 
+/// The engine mounts the joined container's own files, and whoever writes to them changes that
+/// container. This is the one thing in the API that makes them read-only.
+fn read_only_paths(privileged: bool) -> Vec<String> {
+    let anyway = READ_ONLY_ANYWAY.iter().filter(|_| !privileged);
+    anyway.chain(&NOT_OURS).map(ToString::to_string).collect()
+}
+
 fn mount(mount: &Mount) -> ApiMount {
     match mount {
+        Mount::EngineFile { path, target } => ApiMount {
+            typ: Some(MountType::BIND),
+            source: Some(path.clone()),
+            target: Some(target.clone()),
+            read_only: Some(true),
+            ..ApiMount::default()
+        },
         Mount::Volume {
             name,
             target,
@@ -144,6 +171,10 @@ mod tests {
             assert_eq!(body.hostname.is_some(), hostname, "{network:?}");
             assert_eq!(host.extra_hosts.is_some(), hosts, "{network:?}");
             assert_eq!(host.network_mode, Some(network.as_api()));
+            let kept = host.readonly_paths.unwrap_or_default();
+            let keeps = |path: &str| kept.iter().any(|kept| kept == path);
+            assert_eq!(keeps("/etc/hosts"), !hosts, "{network:?}");
+            assert_eq!(keeps("/proc/sys"), !hosts, "{network:?}");
         }
     }
 
