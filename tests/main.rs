@@ -20,5 +20,6 @@ mod engine_load;
 mod engine_measure;
 mod engine_pull;
 mod errors;
+mod install;
 mod leaks;
 mod support;

@@ -43,6 +43,19 @@ pub enum Command {
     Plan(Box<BuildArgs>),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
+    /// Print the manual page, or write a page per command to a directory
+    Man {
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
+    /// Install bowline as a plugin of the docker CLI and as what `docker build` calls
+    Install {
+        /// Only `docker bowline`; `docker build` stays as it is
+        #[arg(long)]
+        plugin_only: bool,
+    },
+    /// Undo `bowline install`; what `docker build` called before, it calls again
+    Uninstall,
 }
 
 /// The flags of a build.

@@ -89,6 +89,11 @@ impl Environment {
         }
     }
 
+    /// Gives a variable another value, as a flag that stands for it does.
+    pub(super) fn set(&mut self, variable: Variable, value: OsString) {
+        self.variables.insert(variable.name.into(), value);
+    }
+
     /// The value of a variable bowline knows; an empty one is none.
     ///
     /// # Errors

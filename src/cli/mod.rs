@@ -11,8 +11,11 @@ mod build;
 mod connect;
 pub mod environment;
 pub mod exit;
+mod install;
 mod logfile;
+mod man;
 mod plan;
+mod plugin;
 mod resolve;
 mod result;
 pub mod session;
@@ -34,11 +37,22 @@ pub use resolve::{Resolved, resolve};
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
-    run(std::env::args_os(), &Environment::read()).into()
+    let words: Vec<OsString> = std::env::args_os().collect();
+    run(&words, Environment::read()).into()
 }
 
-fn run(words: impl Iterator<Item = OsString>, environment: &Environment) -> Exit {
-    let cli = match Cli::try_parse_from(words) {
+fn run(words: &[OsString], mut environment: Environment) -> Exit {
+    let parsed = match words.first() {
+        Some(program) if plugin::is_plugin(program) => {
+            if let Some(metadata) = plugin::metadata(words) {
+                return print(metadata.as_bytes());
+            }
+            plugin::parse(words, &mut environment)
+        }
+        _ => Cli::try_parse_from(words),
+    };
+    let environment = &environment;
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // What cannot be printed has nobody to read it.
@@ -69,12 +83,59 @@ fn run(words: impl Iterator<Item = OsString>, environment: &Environment) -> Exit
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bowline", &mut script);
-            match io::stdout().write_all(&script) {
-                Ok(()) => Exit::Success,
-                Err(_) => Exit::OutputClosed,
-            }
+            print(&script)
         }
+        Command::Man { directory } => match man::pages(&Cli::command(), directory.as_deref()) {
+            Ok(page) => print(&page),
+            Err(diagnostic) => refused(&diagnostic, environment),
+        },
+        Command::Install { plugin_only } => {
+            let program = std::env::current_exe().map_err(|error| {
+                let message = format!("cannot find this program's own file: {error}");
+                Diagnostic::error(message).with_class(Class::Environment)
+            });
+            let directory = environment.docker_config_dir();
+            told(
+                program.and_then(|program| install::install(&directory, &program, !plugin_only)),
+                environment,
+            )
+        }
+        Command::Uninstall => told(
+            install::uninstall(&environment.docker_config_dir()),
+            environment,
+        ),
     }
+}
+
+/// Writes data to standard output.
+fn print(data: &[u8]) -> Exit {
+    let mut out = io::stdout();
+    match out.write_all(data).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Success,
+        Err(_) => Exit::OutputClosed,
+    }
+}
+
+/// Says what was done, or what is wrong.
+fn told(done: Result<Vec<String>, Diagnostic>, environment: &Environment) -> Exit {
+    match done {
+        Ok(lines) => {
+            for line in lines {
+                show(&Diagnostic::note(line), color(environment));
+            }
+            Exit::Success
+        }
+        Err(diagnostic) => refused(&diagnostic, environment),
+    }
+}
+
+fn refused(diagnostic: &Diagnostic, environment: &Environment) -> Exit {
+    show(diagnostic, color(environment));
+    Exit::Failed(diagnostic.class)
+}
+
+fn color(environment: &Environment) -> bool {
+    environment.path(environment::NO_COLOR).is_none()
 }
 
 fn with_request(
@@ -85,13 +146,7 @@ fn with_request(
 ) -> Exit {
     match resolve(args, global.debug, environment) {
         Ok(Resolved { request, warnings }) => carry_out(request, warnings),
-        Err(diagnostic) => {
-            show(
-                &diagnostic,
-                environment.path(environment::NO_COLOR).is_none(),
-            );
-            Exit::Failed(diagnostic.class)
-        }
+        Err(diagnostic) => refused(&diagnostic, environment),
     }
 }
 
