@@ -215,8 +215,8 @@ pub struct Report {
     pub debug: bool,
     pub iidfile: Option<PathBuf>,
     pub metadata_file: Option<PathBuf>,
-    /// Where the logs of builds are kept.
-    pub log_dir: PathBuf,
+    /// Where the logs of builds are kept; none is kept without.
+    pub log_dir: Option<PathBuf>,
 }
 
 /// How the build shows itself.

@@ -14,6 +14,7 @@ use super::init_volume;
 use super::progress::Running;
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
+use super::target;
 use crate::cache::RecordedLayer;
 use crate::diag::{Class, Diagnostic};
 use crate::engine::{ContainerSpec, EngineError, Mount, NetworkMode, Result, Stream};
@@ -64,9 +65,19 @@ impl Builder {
             }
             other => other.map(|ended| (name, ended)),
         };
-        let (container, ended) = ended.map_err(|error| Self::start_failed(step, &spec, &error))?;
+        let (container, ended) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let engine = &*self.engine;
+                return Err(target::start_failed(engine, &spec.network, step, &error).await);
+            }
+        };
         if ended.status != 0 {
             let failed = self.command_failed(step, run, &container, &ended).await;
+            let failed = match target::lost(&*self.engine, &spec.network).await {
+                Some(lost) => failed.with_note(lost),
+                None => failed,
+            };
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
@@ -190,27 +201,6 @@ impl Builder {
         let image = authored.image.clone();
         let rootfs = Rootfs::of_container(&self.engine, &self.ledger, image, container);
         Ok(authored.snapshot(rootfs))
-    }
-
-    fn start_failed(step: &Step, spec: &ContainerSpec, error: &EngineError) -> Failure {
-        let NetworkMode::Container(target) = &spec.network else {
-            return failure::engine(step, error);
-        };
-        match error {
-            EngineError::Conflict { message }
-            | EngineError::NotFound { message }
-            | EngineError::Api { message, .. }
-                if message.contains("container")
-                    && (message.contains("network") || message.contains(target.as_str())) =>
-            {
-                let short = target.get(..12).unwrap_or(target);
-                let what = format!("the container `{short}` whose network `RUN` joins is gone");
-                let failed = Diagnostic::error(what).with_class(Class::Environment);
-                let failed = failed.with_label(&step.source, step.span, "");
-                Arc::new(failed.with_note(format!("the engine says: {message}")))
-            }
-            error => failure::engine(step, error),
-        }
     }
 
     async fn command_failed(

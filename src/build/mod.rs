@@ -21,6 +21,7 @@ mod result;
 mod rootfs;
 mod snapshot;
 mod source;
+mod target;
 mod user;
 
 pub use builder::{Builder, Parts, Settings, new_id};

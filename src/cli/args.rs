@@ -5,10 +5,14 @@
 //! ones of older `docker build` among them. As there, a flag that takes one value may be
 //! repeated and the last one counts, and a switch may be given a value (`--pull=false`).
 
+mod sandbox;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+
+pub use sandbox::{Format, SandboxArgs};
 
 /// Builds container images on a Docker Engine; RUN steps can join any container's network
 #[derive(Debug, Parser)]
@@ -41,6 +45,8 @@ pub enum Command {
     Build(Box<BuildArgs>),
     /// Show what a build would do, and what is cached, without building
     Plan(Box<BuildArgs>),
+    /// Show whose network RUN would join, why, and what can be reached from there
+    Sandbox(SandboxArgs),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write a page per command to a directory

@@ -39,7 +39,7 @@ pub(super) fn ended(ended: Ended) -> Vec<Diagnostic> {
     }
 }
 
-async fn connect(
+pub(super) async fn connect(
     global: &Global,
     environment: &Environment,
 ) -> Result<Arc<dyn Engine>, Diagnostic> {

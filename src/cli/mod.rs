@@ -18,6 +18,7 @@ mod plan;
 mod plugin;
 mod resolve;
 mod result;
+mod sandbox;
 pub mod session;
 
 use std::ffi::OsString;
@@ -78,6 +79,12 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
                 session::run(&request.report, warnings, |session| {
                     plan::plan(&request, &cli.global, environment, session)
                 })
+            })
+        }
+        Command::Sandbox(args) => {
+            let report = resolve::aside(cli.global.debug, environment);
+            session::run(&report, Vec::new(), |session| {
+                sandbox::sandbox(&args, &cli.global, environment, session)
             })
         }
         Command::Completion { shell } => {

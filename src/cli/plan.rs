@@ -1,13 +1,10 @@
 //! `bowline plan`: shows what a build would do.
 
-use std::io::{self, Write as _};
-
 use super::args::Global;
 use super::connect::{ended, prepare};
 use super::environment::Environment;
-use super::result::Outcome;
+use super::result::{self, Outcome};
 use super::session::{BuildResult, Session};
-use crate::diag::{Class, Diagnostic};
 use crate::request::BuildRequest;
 use crate::run;
 
@@ -22,9 +19,6 @@ pub(super) async fn plan(
     let text = run::preview(request, &recipe, &around)
         .await
         .map_err(ended)?;
-    let printed = io::stdout().write_all(text.as_bytes());
-    printed.map_err(|error| {
-        vec![Diagnostic::error(error.to_string()).with_class(Class::Environment)]
-    })?;
+    result::print(&text)?;
     Ok(Outcome::default())
 }

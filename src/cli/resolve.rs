@@ -14,7 +14,7 @@ use super::args::BuildArgs;
 use super::environment::{self as names, Environment, NotText};
 use crate::diag::Diagnostic;
 use crate::image::{Platform, Reference};
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, NetworkChoice, Report};
 
 pub(super) type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -63,6 +63,19 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         report: progress::report(args, debug, environment)?,
     };
     Ok(Resolved { request, warnings })
+}
+
+/// The network of RUN steps alone.
+///
+/// # Errors
+/// When the flag or the variable names none.
+pub(super) fn network(flag: Option<&str>, environment: &Environment) -> Result<NetworkChoice> {
+    network::choice(flag, environment)
+}
+
+/// How a command shows itself that answers a question and builds nothing.
+pub(super) fn aside(debug: bool, environment: &Environment) -> Report {
+    progress::aside(debug, environment)
 }
 
 /// The items of flags that take lists with commas and may be repeated.

@@ -42,6 +42,17 @@ impl Outcome {
     }
 }
 
+/// Writes the answer to a question to standard output.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn print(text: &str) -> Result<(), Vec<Diagnostic>> {
+    let mut out = io::stdout();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed
+        .map_err(|error| vec![Diagnostic::error(error.to_string()).with_class(Class::Environment)])
+}
+
 /// Writes what the report asks for.
 ///
 /// # Errors

@@ -64,14 +64,16 @@ where
     let stop = Stop::default();
     let now = Timestamp::now();
     let mut outputs = vec![display(report, now, &stop)];
-    let log = logfile::create(&report.log_dir, now).map(|(path, file)| {
+    let log = report.log_dir.as_deref().map(|dir| {
+        let (path, file) = logfile::create(dir, now)?;
         outputs.push(Output {
             render: Box::new(Log::new(file, now)),
             // The log is for afterwards; the build goes on without.
             on_broken: Box::new(|error| tracing::warn!(%error, "the log ends here")),
         });
-        path
+        Ok::<_, io::Error>(path)
     });
+    let log = log.transpose();
     let display = Arc::new(Display::start(outputs)?);
     for warning in warnings {
         display.emit(Event::Warning(warning));
@@ -98,7 +100,7 @@ where
         result.and_then(written)
     });
     let cause = stop.cause.get().copied();
-    let (exit, said) = conclude(result, cause, log.as_deref().ok());
+    let (exit, said) = conclude(result, cause, log.ok().flatten().as_deref());
     for diagnostic in &said {
         show(diagnostic, report.color);
     }
@@ -238,7 +240,7 @@ mod tests {
             debug: false,
             iidfile: Some(directory.join("iid")),
             metadata_file: None,
-            log_dir: directory.join("logs"),
+            log_dir: Some(directory.join("logs")),
         }
     }
 
@@ -256,7 +258,7 @@ mod tests {
         assert_eq!(exit, Exit::Success);
         let iid = fs_err::read_to_string(directory.path().join("iid")).unwrap();
         assert_eq!(iid, "sha256:1");
-        let mut logs = fs_err::read_dir(report.log_dir).unwrap();
+        let mut logs = fs_err::read_dir(report.log_dir.unwrap()).unwrap();
         let log = fs_err::read_to_string(logs.next().unwrap().unwrap().path()).unwrap();
         assert!(log.ends_with("Z kept\n"), "{log}");
     }

@@ -4,6 +4,7 @@ mod bases;
 mod network;
 mod recipe;
 mod remembered;
+mod sandbox;
 mod unsupported;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::request::BuildRequest;
 use crate::sandbox::World;
 
 use remembered::Remembered;
+pub use sandbox::examine;
 
 /// What a build needs from its surroundings.
 pub struct Surroundings {

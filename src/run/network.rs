@@ -68,7 +68,7 @@ async fn own(world: &World, engine: &dyn Engine, must: bool) -> Result<Network, 
     }
 }
 
-fn joined(join: Join) -> Network {
+pub(super) fn joined(join: Join) -> Network {
     let note = Some(join.note());
     // A pod's sandbox has the pod's `resolv.conf` as well, also on the host's network.
     let mode = match join.whose {

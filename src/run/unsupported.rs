@@ -1,26 +1,18 @@
 //! What can be asked for and cannot be done yet: refused by name, never ignored.
 
 use crate::diag::Diagnostic;
-use crate::request::{BuildRequest, NetworkChoice, OutputKind};
+use crate::request::{BuildRequest, OutputKind};
 
 pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
     let other_output = request.outputs.iter().any(|output| match &output.kind {
         OutputKind::Engine | OutputKind::Image { push: false } => !output.options.is_empty(),
         _ => true,
     });
-    let joins = matches!(
-        request.network,
-        NetworkChoice::Container(_) | NetworkChoice::Host | NetworkChoice::Sandbox
-    );
     let found = [
         (other_output, "an output other than the engine's images"),
         (!request.build_contexts.is_empty(), "`--build-context`"),
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
-        (
-            joins && !request.add_hosts.is_empty(),
-            "`--add-host` together with a container's network",
-        ),
     ];
     match found.into_iter().find(|(asked, _)| *asked) {
         Some((_, what)) => Err(Diagnostic::error(format!("{what} is not supported yet"))),

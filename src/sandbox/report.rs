@@ -13,6 +13,9 @@ use super::short;
 /// The evidence, the decision and, if one was made, a look around.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// The network that was asked for instead of the decision's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     pub decision: Decision,
     pub facts: Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,6 +25,7 @@ pub struct Report {
 impl Report {
     pub fn new(facts: Facts, decision: Decision) -> Self {
         Self {
+            told: None,
             decision,
             facts,
             probe: None,
@@ -38,6 +42,9 @@ impl Report {
     /// For a person.
     pub fn text(&self) -> String {
         let mut text = String::new();
+        if let Some(told) = &self.told {
+            let _ = writeln!(text, "{told}, because of `--network`\nwithout it:\n");
+        }
         self.verdict(&mut text);
         text.push_str("\nof this process:\n");
         list(&mut text, &looked_at(&self.facts));
@@ -180,8 +187,8 @@ fn look_around(text: &mut String, probe: &Probe) {
     text.push_str("\nin that network:\n");
     let mut lines = vec![
         format!("host name: {}", probe.hostname),
-        format!("interfaces: {}", probe.interfaces.join(", ")),
-        format!("addresses: {}", probe.addresses.join(", ")),
+        format!("interfaces: {}", words(&probe.interfaces)),
+        format!("addresses: {}", words(&probe.addresses)),
     ];
     for (what, items) in [
         ("route", &probe.routes),
@@ -197,4 +204,11 @@ fn look_around(text: &mut String, probe: &Probe) {
             .map(|(url, answer)| format!("{url}: {answer}")),
     );
     list(text, &lines);
+}
+
+fn words(items: &[String]) -> String {
+    match items {
+        [] => "none".into(),
+        items => items.join(", "),
+    }
 }

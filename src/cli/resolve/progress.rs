@@ -21,8 +21,21 @@ pub(super) fn report(args: &BuildArgs, debug: bool, environment: &Environment) -
         debug,
         iidfile: args.iidfile.clone(),
         metadata_file: args.metadata_file.clone(),
-        log_dir: environment.log_dir(),
+        log_dir: Some(environment.log_dir()),
     })
+}
+
+/// Of a command that builds nothing: its errors, and no log.
+pub(super) fn aside(debug: bool, environment: &Environment) -> Report {
+    Report {
+        progress: ProgressMode::Quiet,
+        color: environment.path(names::NO_COLOR).is_none(),
+        print_id: false,
+        debug,
+        iidfile: None,
+        metadata_file: None,
+        log_dir: None,
+    }
 }
 
 /// The mode, and whether the image's ID is printed: that is what `quiet` has over `none`.
