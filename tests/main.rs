@@ -22,4 +22,5 @@ mod engine_pull;
 mod errors;
 mod install;
 mod leaks;
+mod network;
 mod support;

@@ -65,6 +65,22 @@ impl Container {
         Self { name }
     }
 
+    /// One that is never started.
+    pub fn create(what: &str) -> Self {
+        let name = format!("bowline-test-{what}-{}", std::process::id());
+        let words = [
+            "create",
+            "--pull=never",
+            "--network=none",
+            "--name",
+            &name,
+            "busybox",
+            "true",
+        ];
+        Docker::output(&words).expect("a container");
+        Self { name }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }
