@@ -17,7 +17,7 @@ use super::ledger::Ledger;
 use super::progress::{Numbering, Running};
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
-use super::source::ContextFiles;
+use super::source::Contexts;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
 use crate::engine::{BaseImage, Engine, Limits, LoadRequest, Mount, NetworkMode, Result};
 use crate::image::{ImageConfig, Platform};
@@ -50,7 +50,7 @@ pub struct Builder {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) settings: Settings,
-    pub(super) context: Arc<ContextFiles>,
+    pub(super) contexts: Contexts,
     pub(super) init_ready: OnceCell<()>,
     /// The file of hosts that steps on another container's network get.
     pub(super) hosts: OnceCell<Mount>,
@@ -70,7 +70,7 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     pub plan: Arc<Plan>,
     pub bases: BTreeMap<BaseIndex, BaseImage>,
-    pub context: Arc<ContextFiles>,
+    pub contexts: Contexts,
     pub settings: Settings,
     pub numbering: Arc<Numbering>,
 }
@@ -82,7 +82,7 @@ impl Builder {
             engine: parts.engine,
             ledger: parts.ledger,
             settings: parts.settings,
-            context: parts.context,
+            contexts: parts.contexts,
             init_ready: OnceCell::new(),
             hosts: OnceCell::new(),
             plan: parts.plan,
@@ -136,7 +136,7 @@ impl Builder {
             .filter_map(|step| match &step.action {
                 Action::Copy(copy) => match copy.from {
                     CopyFrom::Stage(other) => Some(self.stage(other)),
-                    CopyFrom::Context | CopyFrom::Image(_) => None,
+                    _ => None,
                 },
                 Action::Run(_) | Action::Workdir(_) => None,
             })
@@ -212,7 +212,9 @@ impl Builder {
     async fn start_of(self: &Arc<Self>, stage: &Stage, keys: &StageKeys) -> StageResult {
         match stage.base {
             StageBase::Stage(other) => self.stage(other).await,
-            StageBase::Scratch => Ok(self.base_snapshot(None, Vec::new(), &keys.start)),
+            StageBase::Scratch | StageBase::Files(_) => {
+                Ok(self.base_snapshot(None, Vec::new(), &keys.start))
+            }
             StageBase::Image(base) => Ok(self.image_snapshot(base)),
         }
     }
@@ -276,7 +278,7 @@ impl Builder {
             return Ok(None);
         };
         match copy.from {
-            CopyFrom::Context => Ok(None),
+            CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => Ok(None),
             CopyFrom::Stage(other) => self.stage(other).await.map(Some),
             CopyFrom::Image(base) => Ok(Some(self.image_snapshot(base))),
         }

@@ -40,7 +40,7 @@ impl Builder {
 
     async fn compute_keys(self: &Arc<Self>, stage: &Stage) -> Result<Arc<StageKeys>, Failure> {
         let start = match stage.base {
-            StageBase::Scratch => Key::scratch(&stage.platform),
+            StageBase::Scratch | StageBase::Files(_) => Key::scratch(&stage.platform),
             StageBase::Image(base) => Key::image(&self.base(base).id),
             StageBase::Stage(other) => self.stage_keys(other).await?.last().clone(),
         };
@@ -50,7 +50,9 @@ impl Builder {
             let inputs = match &step.action {
                 Action::Run(_) | Action::Workdir(_) => Inputs::None,
                 Action::Copy(copy) => match copy.from {
-                    CopyFrom::Context => self.context_inputs(step, copy).await?,
+                    CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => {
+                        self.context_inputs(step, copy).await?
+                    }
                     CopyFrom::Stage(other) => {
                         let keys = self.stage_keys(other).await?;
                         Inputs::Stage(keys.last().as_str().to_owned())

@@ -31,4 +31,4 @@ pub use preview::{StagePreview, show_preview};
 pub use progress::{Numbering, Running};
 pub use result::final_config;
 pub use snapshot::Snapshot;
-pub use source::{ContextFiles, Open};
+pub use source::{ContextFiles, Contexts, Open};

@@ -91,6 +91,7 @@ fn headline(plan: &Plan, stage: &Stage) -> String {
     };
     let base = match stage.base {
         StageBase::Scratch => "scratch".to_owned(),
+        StageBase::Files(_) => "a build context".to_owned(),
         StageBase::Stage(other) => plan
             .stage(other)
             .map_or_else(String::new, |stage| format!("stage {}", stage.shown)),
@@ -136,6 +137,8 @@ fn inputs_of_copy(plan: &Plan, copy: &Copy) -> String {
             .stage(stage)
             .map_or_else(String::new, |stage| format!("stage {}", stage.shown)),
         CopyFrom::Image(_) => "an image".to_owned(),
+        CopyFrom::Named(_) => "a named build context".to_owned(),
+        CopyFrom::Nothing => "nothing".to_owned(),
     };
     let sources: Vec<String> = copy
         .sources

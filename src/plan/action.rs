@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{BaseIndex, StageIndex};
+use super::{BaseIndex, ContextIndex, StageIndex};
 
 /// What a step does. Serialised, it is part of the step's cache key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,6 +90,10 @@ pub enum CopyFrom {
     Context,
     Stage(StageIndex),
     Image(BaseIndex),
+    /// Files that a named context brings.
+    Named(ContextIndex),
+    /// No files at all: a named context that is `scratch`.
+    Nothing,
 }
 
 /// One source of a copy.

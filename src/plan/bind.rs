@@ -8,7 +8,9 @@ use super::graph::{Command, Graph, one};
 use super::history;
 use super::name::{self, Titles};
 use super::state::State;
-use super::{Action, Plan, Stage, StageBase, StageIndex, Step, Workdir};
+use super::{
+    Action, ContextIndex, Copy, CopyFrom, Plan, Stage, StageBase, StageIndex, Step, Workdir,
+};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::dockerfile::ast::{Instruction, Kind, Word};
 use crate::dockerfile::expand::Mode;
@@ -33,6 +35,7 @@ impl Graph {
         let target = self.target;
         if let Some(stage) = stages.iter_mut().find(|stage| stage.index == target) {
             self.finish(&mut stage.config);
+            history::unlisted(&mut stage.config, &states[&target]);
         }
         Ok(Plan {
             stages,
@@ -52,7 +55,9 @@ impl Graph {
             .clone()
             .unwrap_or_else(|| self.options.target_platform.clone());
         let mut state = match node.base {
-            StageBase::Scratch => State::from_image(ImageConfig::scratch(&platform), self.escape),
+            StageBase::Scratch | StageBase::Files(_) => {
+                State::from_image(ImageConfig::scratch(&platform), self.escape)
+            }
             StageBase::Image(base) => {
                 let config = self.bases[base].config.clone();
                 let config = config.expect("every wanted base image was supplied");
@@ -66,12 +71,12 @@ impl Graph {
             }
             StageBase::Stage(base) => State::from_stage(&states[&base]),
         };
-        let shown = if self.nodes.len() == 1 {
+        let shown = if self.nodes.len() == 1 && !self.reads_elsewhere() {
             String::new()
         } else {
             self.shown_name(index)
         };
-        let is_image = matches!(node.base, StageBase::Image(_));
+        let is_image = matches!(node.base, StageBase::Image(_) | StageBase::Files(_));
         let layers = node
             .commands
             .iter()
@@ -82,13 +87,21 @@ impl Graph {
                 let reference = self.bases[base].wanted.reference.canonical();
                 titles.next(&format!("FROM {reference}"), false)
             }
-            StageBase::Scratch | StageBase::Stage(_) => String::new(),
+            StageBase::Scratch | StageBase::Stage(_) | StageBase::Files(_) => String::new(),
         };
         let mut steps = Vec::new();
+        if let StageBase::Files(context) = node.base {
+            if node.replaced {
+                state.image.config.working_dir.clear();
+            }
+            steps.push(self.load_step(context, &node.from, &mut state));
+        }
         for command in &node.commands {
             if let Some((action, text)) = self.apply(&mut state, command)? {
+                let title = titles.next(&text, command.on_build);
+                state.last_layer = history::described(&action, &title);
                 steps.push(Step {
-                    title: titles.next(&text, command.on_build),
+                    title,
                     action,
                     source: command.instruction.source.clone(),
                     span: command.instruction.span,
@@ -107,6 +120,31 @@ impl Graph {
             config: state.image.clone(),
         };
         Ok((stage, state))
+    }
+
+    /// Whether an instruction names something that is no stage: it counts as one more for
+    /// BuildKit, which then names stages in its titles.
+    fn reads_elsewhere(&self) -> bool {
+        let commands = self.nodes.iter().flat_map(|node| &node.commands);
+        let mut own = commands.filter(|command| !command.on_build);
+        own.any(|command| {
+            !matches!(command.from, CopyFrom::Context | CopyFrom::Stage(_))
+                || matches!(&command.instruction.kind, Kind::Run(run) if !run.mounts.is_empty())
+        })
+    }
+
+    /// The step that puts the files of a named context where a stage starts.
+    fn load_step(&self, context: ContextIndex, from: &Instruction, state: &mut State) -> Step {
+        let (name, _) = &self.options.contexts[context];
+        state.last_layer = format!("local source for {name}");
+        state.unlisted = true;
+        Step {
+            title: format!("[context {name}] load from client"),
+            action: Action::Copy(Copy::whole(CopyFrom::Named(context))),
+            source: from.source.clone(),
+            span: from.span,
+            config: run_config(&state.image.config),
+        }
     }
 
     /// One instruction: changes the state, and gives an action when files change.

@@ -148,6 +148,27 @@ impl State {
     }
 }
 
+impl Copy {
+    /// Everything there is, to the root.
+    pub(super) fn whole(from: CopyFrom) -> Self {
+        Self {
+            add: false,
+            from,
+            sources: vec![CopySource::Path("/".into())],
+            dest: "/".into(),
+            chown: None,
+            chmod: None,
+            chmod_text: None,
+            link: false,
+            parents: false,
+            excludes: Vec::new(),
+            checksum: None,
+            keep_git_dir: None,
+            unpack: false,
+        }
+    }
+}
+
 fn source_of(
     inst: &Instruction,
     word: &Word,

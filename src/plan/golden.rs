@@ -10,7 +10,8 @@ use std::path::Path;
 use super::{Options, Plan, graph};
 use crate::diag::{Diagnostics, Style};
 use crate::dockerfile::parse;
-use crate::image::{ImageConfig, Platform};
+use crate::image::{ImageConfig, Platform, Reference};
+use crate::request::NamedContext;
 use crate::source::SourceFile;
 
 fn options(text: &str) -> Options {
@@ -22,6 +23,7 @@ fn options(text: &str) -> Options {
         target_platform: platform,
         platform_given: false,
         labels: Vec::new(),
+        contexts: Vec::new(),
     };
     for line in text
         .lines()
@@ -37,10 +39,25 @@ fn options(text: &str) -> Options {
                 let (name, value) = pair.split_once('=').unwrap();
                 options.build_args.insert(name.into(), value.into());
             }
+            ("--build-context", pair) => {
+                let (name, value) = pair.split_once('=').unwrap();
+                options.contexts.push((name.into(), context(value)));
+            }
             (other, _) => panic!("unknown option {other}"),
         }
     }
     options
+}
+
+fn context(text: &str) -> NamedContext {
+    match text.split_once(':') {
+        Some(("docker-image", image)) => {
+            let image = Reference::parse(image.trim_start_matches('/')).unwrap();
+            NamedContext::Image(image.with_default_tag())
+        }
+        Some(("target", stage)) => NamedContext::Target(stage.into()),
+        _ => NamedContext::Directory(text.into()),
+    }
 }
 
 fn plan(text: &str, bases: &BTreeMap<String, ImageConfig>) -> Result<Plan, Diagnostics> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::args::{self, Vars};
+use super::context::Stand;
 use super::errors::{at, expand_failed};
 use super::{BaseIndex, BaseWanted, CopyFrom, Options, StageBase, StageIndex};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -35,6 +36,8 @@ pub(super) struct Node {
     pub(super) commands: Vec<Command>,
     /// Whether the triggers of the base are already among the commands.
     pub(super) triggered: bool,
+    /// Whether a named context stands in for the whole stage: its instructions do not count.
+    pub(super) replaced: bool,
 }
 
 /// An instruction of a stage, and where its sources are.
@@ -84,7 +87,7 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
                 }
             }
             _ => {
-                if let Some(node) = graph.nodes.last_mut() {
+                if let Some(node) = graph.nodes.last_mut().filter(|node| !node.replaced) {
                     node.commands.push(Command {
                         instruction: instruction.clone(),
                         on_build: false,
@@ -128,11 +131,21 @@ impl Graph {
         // The stage is opened even when its base is wrong, so that the instructions after it
         // do not count as those of the stage before.
         let platform = self.platform_of(instruction, from);
-        let base = self.base_of(
-            instruction,
-            from,
-            platform.as_ref().ok().and_then(Option::as_ref),
-        );
+        let wanted = platform.as_ref().ok().and_then(Option::as_ref);
+        let name = from.stage_name();
+        let context = name.as_deref().and_then(|name| self.context_named(name));
+        let base = match context {
+            Some(context) => {
+                let platform = wanted.unwrap_or(&self.options.target_platform).clone();
+                let span = from
+                    .name
+                    .as_ref()
+                    .map_or(instruction.span, |name| name.span);
+                self.stand(context, &instruction.source, span, platform)
+                    .map(Stand::base)
+            }
+            None => self.base_of(instruction, from, wanted),
+        };
         let index = self.nodes.len();
         self.nodes.push(Node {
             name: from.name.as_ref().map(|name| name.text.clone()),
@@ -140,9 +153,10 @@ impl Graph {
             platform: platform.as_ref().cloned().unwrap_or(None),
             from: instruction.clone(),
             commands: Vec::new(),
-            triggered: false,
+            triggered: context.is_some(),
+            replaced: context.is_some(),
         });
-        if let Some(name) = from.stage_name() {
+        if let Some(name) = name {
             self.names.insert(name, index);
         }
         platform?;
@@ -190,6 +204,11 @@ impl Graph {
             return Ok(StageBase::Scratch);
         }
         let platform = platform.unwrap_or(&self.options.target_platform).clone();
+        if let Some(context) = self.context_named(&text) {
+            return self
+                .stand(context, &instruction.source, word.span, platform)
+                .map(Stand::base);
+        }
         self.base(&instruction.source, word.span, &text, platform)
             .map(StageBase::Image)
     }
@@ -219,24 +238,7 @@ impl Graph {
                 }
             })?
             .with_default_tag();
-        let same =
-            |base: &Base| base.wanted.reference == reference && base.wanted.platform == platform;
-        if let Some(found) = self.bases.iter().position(same) {
-            return Ok(found);
-        }
-        let wanted = BaseWanted {
-            base: self.bases.len(),
-            reference,
-            text: text.to_owned(),
-            platform,
-            source: Arc::clone(source),
-            span,
-        };
-        self.bases.push(Base {
-            wanted,
-            config: None,
-        });
-        Ok(self.bases.len() - 1)
+        Ok(self.add_base(source, span, text, reference, platform, None))
     }
 
     fn link_all(&mut self) -> Diagnostics {
@@ -281,6 +283,35 @@ impl Graph {
             Ok(number) => Some(self.stage_by_number(instruction, word, number)?),
             Err(_) => self.names.get(&word.text.to_lowercase()).copied(),
         };
+        self.source_of(stage, instruction, word, found)
+    }
+
+    /// The files that a name stands for in `--from`, when it is not the stage `found`: a named
+    /// context or an image.
+    pub(super) fn source_of(
+        &mut self,
+        stage: StageIndex,
+        instruction: &Instruction,
+        word: &Word,
+        found: Option<StageIndex>,
+    ) -> Result<CopyFrom, Diagnostic> {
+        let platform = self.options.target_platform.clone();
+        if found.is_none() && word.text == "scratch" {
+            return Ok(CopyFrom::Nothing);
+        }
+        let found = match (found, self.context_named(&word.text)) {
+            (None, Some(context)) => {
+                let stand =
+                    self.stand(context, &instruction.source, word.span, platform.clone())?;
+                match stand {
+                    Stand::Stage(stage) => Some(stage),
+                    Stand::Files(context) => return Ok(CopyFrom::Named(context)),
+                    Stand::Image(base) => return Ok(CopyFrom::Image(base)),
+                    Stand::Scratch => return Ok(CopyFrom::Nothing),
+                }
+            }
+            (found, _) => found,
+        };
         match found {
             Some(other) if other == stage => Err(at(
                 instruction,
@@ -294,9 +325,10 @@ impl Graph {
                     .with_context(&instruction.source, place, "defined here")
                     .with_hint("move the stage up: a stage can copy only from stages before it"))
             }
+            // Of a stage that is replaced, what stands in for it is read directly.
+            Some(other) if self.nodes[other].replaced => Ok(self.nodes[other].base.as_source()),
             Some(other) => Ok(CopyFrom::Stage(other)),
             None => {
-                let platform = self.options.target_platform.clone();
                 let base = self.base(&instruction.source, word.span, &word.text, platform);
                 base.map(CopyFrom::Image)
             }
@@ -343,7 +375,7 @@ impl Graph {
                     .iter()
                     .filter_map(|command| match command.from {
                         CopyFrom::Stage(from) => Some(from),
-                        CopyFrom::Context | CopyFrom::Image(_) => None,
+                        _ => None,
                     }),
             );
         }
@@ -363,7 +395,7 @@ impl Graph {
                     .iter()
                     .filter_map(|command| match command.from {
                         CopyFrom::Image(base) => Some(base),
-                        CopyFrom::Context | CopyFrom::Stage(_) => None,
+                        _ => None,
                     }),
             );
         }

@@ -1,5 +1,7 @@
 //! The lines of `docker history`, as BuildKit writes them.
 
+use super::Action;
+use super::state::State;
 use crate::image::{History, ImageConfig};
 
 /// What BuildKit puts beside every line of its own.
@@ -18,6 +20,26 @@ pub(super) fn layer(image: &mut ImageConfig, text: &str) {
 /// Adds the line of a `WORKDIR`, which has a layer and no remark.
 pub(super) fn workdir(image: &mut ImageConfig, path: &str, with_layer: bool) {
     push(image, format!("WORKDIR {path}"), !with_layer);
+}
+
+/// The line that BuildKit puts at the end when there are more layers than lines: it speaks of the
+/// last layer.
+pub(super) fn unlisted(image: &mut ImageConfig, state: &State) {
+    if state.unlisted {
+        image.history.push(History {
+            created_by: state.last_layer.clone(),
+            comment: "buildkit.exporter.image.v0".into(),
+            ..History::default()
+        });
+    }
+}
+
+/// What BuildKit calls a layer where it has no line of the history for it.
+pub(super) fn described(action: &Action, title: &str) -> String {
+    match action {
+        Action::Run(run) => format!("mount / from exec {}", run.argv.join(" ")),
+        Action::Copy(_) | Action::Workdir(_) => title.to_owned(),
+    }
 }
 
 fn push(image: &mut ImageConfig, created_by: String, empty_layer: bool) {

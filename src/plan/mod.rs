@@ -9,6 +9,7 @@
 mod action;
 mod args;
 mod bind;
+mod context;
 mod copy;
 mod errors;
 mod graph;
@@ -34,6 +35,7 @@ pub use graph::{Graph, graph};
 pub use state::clean;
 
 use crate::image::{ImageConfig, Platform, Reference};
+use crate::request::NamedContext;
 use crate::source::{SourceFile, Span};
 
 /// The choices of the caller that planning depends on.
@@ -51,6 +53,8 @@ pub struct Options {
     pub platform_given: bool,
     /// `--label`, applied last.
     pub labels: Vec<(String, String)>,
+    /// `--build-context`, by the names that images have.
+    pub contexts: Vec<(String, NamedContext)>,
 }
 
 /// The number of a stage, in the order of the file.
@@ -58,6 +62,9 @@ pub type StageIndex = usize;
 
 /// The number of a base image among those the file names.
 pub type BaseIndex = usize;
+
+/// The number of a named context in [`Options::contexts`].
+pub type ContextIndex = usize;
 
 /// A base image that the planner needs the config of.
 #[derive(Debug, Clone)]
@@ -67,6 +74,8 @@ pub struct BaseWanted {
     /// The name as the file has it, after expansion.
     pub text: String,
     pub platform: Platform,
+    /// The named context that holds it (an OCI layout); otherwise the engine or a registry does.
+    pub context: Option<ContextIndex>,
     /// Where the file names it.
     pub source: Arc<SourceFile>,
     pub span: Span,
@@ -96,6 +105,8 @@ pub enum StageBase {
     Scratch,
     Image(BaseIndex),
     Stage(StageIndex),
+    /// The files of a named context, as the only layer; they are the first step.
+    Files(ContextIndex),
 }
 
 /// One stage, ready to be built.

@@ -38,7 +38,7 @@ impl Graph {
             return Ok(());
         }
         let (name, triggers) = match self.nodes[stage].base {
-            StageBase::Scratch => (String::new(), Vec::new()),
+            StageBase::Scratch | StageBase::Files(_) => (String::new(), Vec::new()),
             StageBase::Image(base) => {
                 let base = &self.bases[base];
                 let Some(config) = &base.config else {

@@ -19,6 +19,10 @@ pub(super) struct State {
     /// Whether this stage has its own `CMD`, which `ENTRYPOINT` then leaves alone.
     pub(super) cmd_set: bool,
     pub(super) escape: char,
+    /// What made the last layer, and whether the first one has no line in the history, as that
+    /// of a build context has none.
+    pub(super) last_layer: String,
+    pub(super) unlisted: bool,
 }
 
 impl State {
@@ -30,6 +34,8 @@ impl State {
             args: Vec::new(),
             cmd_set: false,
             escape,
+            last_layer: String::new(),
+            unlisted: false,
         };
         state.enter();
         state

@@ -1,6 +1,7 @@
 //! The heart: from a [`BuildRequest`] to an image, in named phases.
 
 mod bases;
+mod context;
 mod network;
 mod recipe;
 mod remembered;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::build::{self, Builder, ContextFiles, Ledger, Numbering, Parts, Settings, Snapshot};
+use crate::build::{self, Builder, Contexts, Ledger, Numbering, Parts, Settings, Snapshot};
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{Engine, NetworkMode};
 use crate::output;
@@ -75,7 +76,7 @@ struct Prepared {
 /// The Dockerfile, read: what can be wrong with it alone is told before an engine is asked.
 pub struct Recipe {
     parsed: crate::dockerfile::Parsed,
-    context: Arc<ContextFiles>,
+    contexts: Contexts,
 }
 
 /// Reads the Dockerfile.
@@ -86,8 +87,8 @@ pub fn read(request: &BuildRequest) -> Result<Recipe, Ended> {
     unsupported::refuse(request)?;
     let dockerfile = recipe::dockerfile(request)?;
     let parsed = crate::dockerfile::parse(&dockerfile)?;
-    let context = Arc::new(recipe::context(request, &dockerfile)?);
-    Ok(Recipe { parsed, context })
+    let contexts = context::contexts(request, &dockerfile)?;
+    Ok(Recipe { parsed, contexts })
 }
 
 /// Builds an image.
@@ -139,7 +140,7 @@ async fn build_in(
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, ledger, &numbering, prepared);
     let snapshot = builder.build().await;
-    recipe.context.save();
+    recipe.contexts.save();
     let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
     let built = export(request, around, &plan, &snapshot).await?;
     match sweeping.await {
@@ -195,7 +196,7 @@ fn builder(
         ledger: Arc::clone(ledger),
         plan: prepared.plan,
         bases: prepared.bases,
-        context: Arc::clone(&recipe.context),
+        contexts: recipe.contexts.clone(),
         settings: Settings {
             network: prepared.network,
             extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
@@ -249,7 +250,7 @@ pub async fn preview(
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, &ledger, &numbering, prepared);
     let found = builder.preview().await;
-    recipe.context.save();
+    recipe.contexts.save();
     let closed = ledger.close().await;
     let found = found.map_err(|failure| (*failure).clone())?;
     closed.map_err(|error| build::of_engine(&error))?;

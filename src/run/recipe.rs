@@ -1,15 +1,11 @@
-//! The Dockerfile, the ignore file and the context, from where the request says they are.
+//! The Dockerfile, from where the request says it is, and what the planner is told.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-
 use super::environment;
-use crate::build::{ContextFiles, Open};
-use crate::context::{Context, FileTree, IgnoreRules};
 use crate::diag::{Diagnostic, suggest};
 use crate::engine::EngineInfo;
 use crate::plan;
@@ -57,7 +53,7 @@ fn read(path: &Path, name: &str) -> Result<Arc<SourceFile>, Diagnostic> {
     }
 }
 
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     let file = fs_err::File::open(path)?;
     if file.metadata()?.is_dir() {
         let message = format!("`{}` is a directory", path.display());
@@ -108,14 +104,14 @@ fn missing(path: &Path) -> Diagnostic {
     }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
 }
 
-fn unsupported_context(source: &ContextSource) -> Diagnostic {
+pub(super) fn unsupported_context(source: &ContextSource) -> Diagnostic {
     let what = match source {
         ContextSource::Directory(_) => "this context",
         ContextSource::Stdin => "a context on standard input",
@@ -124,64 +120,6 @@ fn unsupported_context(source: &ContextSource) -> Diagnostic {
     };
     Diagnostic::error(format!("{what} is not supported yet"))
         .with_hint("give a directory as the last argument")
-}
-
-/// The build context; nothing of it is read before a copy asks.
-pub(super) fn context(
-    request: &BuildRequest,
-    dockerfile: &SourceFile,
-) -> Result<ContextFiles, Diagnostic> {
-    let ContextSource::Directory(dir) = &request.context else {
-        return Err(unsupported_context(&request.context));
-    };
-    if !dir.is_dir() {
-        let what = if dir.exists() {
-            "is not a directory"
-        } else {
-            "is not there"
-        };
-        return Err(Diagnostic::error(format!(
-            "the build context `{}` {what}",
-            dir.display()
-        )));
-    }
-    let dir = dir.clone();
-    let own = ignore_beside(request, dockerfile);
-    let open: Open = Box::new(move || {
-        let (dir, own) = (dir.clone(), own.clone());
-        async move {
-            let opened = tokio::task::spawn_blocking(move || open(&dir, own.as_deref())).await;
-            opened.unwrap_or_else(|error| Err(environment(format!("internal error: {error}"))))
-        }
-        .boxed()
-    });
-    Ok(ContextFiles::new(open, Some(request.cache_dir.clone())))
-}
-
-fn open(dir: &Path, own: Option<&Path>) -> Result<Arc<dyn FileTree>, Diagnostic> {
-    let own = own.filter(|path| path.exists()).map(Path::to_owned);
-    let path = own.unwrap_or_else(|| dir.join(".dockerignore"));
-    let text = match read_limited(&path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(environment(format!("cannot read the ignore file: {error}"))),
-    };
-    let rules = IgnoreRules::parse(&text, &shown(&path)).map_err(|error| error.diagnostic())?;
-    let context = Context::open(dir, rules).map_err(|error| error.diagnostic())?;
-    Ok(Arc::new(context))
-}
-
-/// `X.dockerignore` beside the Dockerfile `X`, which replaces the context's own.
-fn ignore_beside(request: &BuildRequest, dockerfile: &SourceFile) -> Option<PathBuf> {
-    let path = match (&request.dockerfile, &request.context) {
-        (DockerfileSource::Stdin | DockerfileSource::Url(_), _) => return None,
-        (DockerfileSource::Path(path), _) => path.clone(),
-        (DockerfileSource::InContext, ContextSource::Directory(dir)) => dir.join(dockerfile.name()),
-        (DockerfileSource::InContext, _) => return None,
-    };
-    let mut name = path.file_name()?.to_owned();
-    name.push(".dockerignore");
-    Some(path.with_file_name(name))
 }
 
 /// What the planner has to know of the request.
@@ -206,5 +144,6 @@ pub(super) fn plan_options(
         target_platform,
         platform_given: !request.platforms.is_empty(),
         labels: request.labels.clone(),
+        contexts: request.build_contexts.clone(),
     })
 }

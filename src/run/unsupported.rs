@@ -1,16 +1,22 @@
 //! What can be asked for and cannot be done yet: refused by name, never ignored.
 
 use crate::diag::Diagnostic;
-use crate::request::{BuildRequest, OutputKind};
+use crate::request::{BuildRequest, NamedContext, OutputKind};
 
 pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
     let other_output = request.outputs.iter().any(|output| match &output.kind {
         OutputKind::Engine | OutputKind::Image { push: false } => !output.options.is_empty(),
         _ => true,
     });
+    let other_context = request.build_contexts.iter().any(|(_, context)| {
+        matches!(
+            context,
+            NamedContext::Git(_) | NamedContext::Url(_) | NamedContext::OciLayout { .. }
+        )
+    });
     let found = [
         (other_output, "an output other than the engine's images"),
-        (!request.build_contexts.is_empty(), "`--build-context`"),
+        (other_context, "a build context of this kind"),
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
     ];

@@ -80,13 +80,25 @@ impl Builder {
             .sources
             .iter()
             .any(|s| matches!(s, CopySource::Path(_)));
-        let tree: Arc<dyn FileTree> = if needs_context {
-            let opened = self.context.tree().await;
-            opened.map_err(|problem| Arc::new(problem.with_label(&step.source, step.span, "")))?
+        let tree = if needs_context {
+            self.tree_of(step, copy.from).await?
         } else {
             Arc::new(NoFiles)
         };
         self.select_files(step, copy, tree).await
+    }
+
+    /// The files of the build context or of a named one, for steps that read from it.
+    pub(in crate::build) async fn tree_of(
+        &self,
+        step: &Step,
+        from: CopyFrom,
+    ) -> Result<Arc<dyn FileTree>, Failure> {
+        let Some(context) = self.contexts.of(from) else {
+            return Ok(Arc::new(NoFiles));
+        };
+        let opened = context.tree().await;
+        opened.map_err(|problem| Arc::new(problem.with_label(&step.source, step.span, "")))
     }
 
     async fn select_files(
@@ -96,12 +108,8 @@ impl Builder {
         tree: Arc<dyn FileTree>,
     ) -> Result<Files, Failure> {
         let copy = copy.clone();
-        let cache = self.context.stat_cache();
-        let from_context = copy.from == CopyFrom::Context;
-        let work = move || {
-            let cache = cache.as_deref().filter(|_| from_context);
-            find(&copy, &tree, cache)
-        };
+        let cache = Arc::clone(&self.contexts.stat_cache);
+        let work = move || find(&copy, &tree, Some(&cache));
         let found = tokio::task::spawn_blocking(work).await;
         match found {
             Ok(Ok(files)) => Ok(files),
