@@ -23,4 +23,5 @@ mod errors;
 mod install;
 mod leaks;
 mod network;
+mod push;
 mod support;

@@ -14,7 +14,6 @@ use super::author::{self, Names};
 use super::failure::{self, Failure};
 use super::keys::StageKeys;
 use super::ledger::Ledger;
-use super::progress::{Numbering, Running};
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::source::Contexts;
@@ -23,6 +22,7 @@ use crate::engine::{BaseImage, Engine, Limits, LoadRequest, Mount, NetworkMode, 
 use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
+use crate::progress::{Numbering, Running};
 
 /// The choices of a build that concern its running.
 #[derive(Debug, Clone)]

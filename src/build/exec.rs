@@ -11,7 +11,6 @@ use super::builder::Builder;
 use super::failure::{self, Failure};
 use super::hosts;
 use super::init_volume;
-use super::progress::Running;
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::target;
@@ -21,6 +20,7 @@ use crate::engine::{ContainerSpec, EngineError, Mount, NetworkMode, Result, Stre
 use crate::image::Platform;
 use crate::init::wire::{File, Request, SETUP_FAILED, start_failure};
 use crate::plan::{Network, Run, Step};
+use crate::progress::Running;
 use crate::progress::StreamKind;
 
 /// BuildKit's name for the machine that a step finds itself on.

@@ -20,7 +20,7 @@ pub(super) async fn build(
     Ok(Outcome {
         config_digest: Some(built.config_digest),
         image: Some(built.image),
-        digest: None,
+        digest: built.pushed,
         names: request.tags.clone(),
     })
 }

@@ -11,7 +11,7 @@ use super::{
     EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull, PathStat,
     Result, TarStream,
 };
-use crate::image::{Layer, Platform, Reference};
+use crate::image::{Digest, Layer, Platform, Reference};
 
 /// The engine. Whatever it is not made for panics.
 pub(crate) struct FakeEngine {
@@ -127,6 +127,10 @@ impl Engine for FakeEngine {
     }
 
     async fn pull(&self, _: &Reference, _: Option<&Platform>, _: OnPull<'_>) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn push(&self, _: &Reference, _: OnPull<'_>) -> Result<Digest> {
         unimplemented!()
     }
 

@@ -254,7 +254,7 @@ pub struct PathStat {
     pub link_target: String,
 }
 
-/// A step in a pull, for progress.
+/// A step in a pull or a push, for progress.
 #[derive(Debug, Clone)]
 pub struct PullEvent {
     /// The layer or, empty, the image.
@@ -264,7 +264,7 @@ pub struct PullEvent {
     pub progress: Option<(u64, u64)>,
 }
 
-/// Receives the events of a pull.
+/// Receives the events of a pull or a push.
 pub type OnPull<'a> = &'a (dyn Fn(PullEvent) + Send + Sync);
 
 /// A tar stream out of a container.
@@ -292,6 +292,13 @@ pub trait Engine: Send + Sync {
         platform: Option<&Platform>,
         on_pull: OnPull<'_>,
     ) -> Result<()>;
+    /// Pushes a name of an image, with the credentials of Docker's configuration; gives the
+    /// digest that the registry knows it by.
+    async fn push(
+        &self,
+        reference: &Reference,
+        on_push: OnPull<'_>,
+    ) -> Result<crate::image::Digest>;
     /// Authors an image: exactly this config over exactly these layers.
     async fn load(&self, request: LoadRequest) -> Result<Loaded>;
     /// Names an image `repository:tag`.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::build::{self, Numbering, Running};
+use crate::build;
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{BaseImage, Engine, EngineError, PullEvent};
 use crate::plan::{BaseIndex, BaseWanted, Graph};
-use crate::progress::StepOutcome;
+use crate::progress::{Numbering, Running, StepOutcome};
 
 use super::remembered::Remembered;
 

@@ -13,13 +13,13 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::build::{self, Builder, Contexts, Ledger, Numbering, Parts, Settings, Snapshot};
+use crate::build::{self, Builder, Contexts, Ledger, Parts, Settings, Snapshot};
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{Engine, NetworkMode};
 use crate::output;
 use crate::plan::{self, Plan};
-use crate::progress::{Event, Sink};
-use crate::request::BuildRequest;
+use crate::progress::{Event, Numbering, Sink};
+use crate::request::{BuildRequest, OutputKind};
 use crate::sandbox::World;
 
 use remembered::Remembered;
@@ -42,6 +42,8 @@ pub struct Built {
     pub image: String,
     /// The digest of its config.
     pub config_digest: String,
+    /// The digest that the registries know it by, if it was pushed.
+    pub pushed: Option<String>,
     pub tags: Vec<String>,
 }
 
@@ -142,7 +144,7 @@ async fn build_in(
     let snapshot = builder.build().await;
     recipe.contexts.save();
     let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
-    let built = export(request, around, &plan, &snapshot).await?;
+    let built = export(request, around, &plan, &snapshot, &numbering).await?;
     match sweeping.await {
         Ok(Ok(0)) => {}
         Ok(Ok(count)) => numbering.note(format!("removed {count} containers of killed builds")),
@@ -216,6 +218,7 @@ async fn export(
     around: &Surroundings,
     plan: &Plan,
     snapshot: &Snapshot,
+    numbering: &Numbering,
 ) -> Result<Built, Ended> {
     let stage = plan.stage(plan.target).expect("the target is planned");
     let config = build::final_config(stage, snapshot);
@@ -228,9 +231,19 @@ async fn export(
     let config_digest = config.digest().to_string();
     let saved = output::to_engine(&*around.engine, config, layers, &tags).await;
     let image = saved.map_err(|error| build::of_engine(&error))?;
+    let pushes = request
+        .outputs
+        .iter()
+        .any(|output| output.kind == OutputKind::Image { push: true });
+    let pushed = if pushes {
+        output::push(&*around.engine, &request.tags, numbering).await?
+    } else {
+        None
+    };
     Ok(Built {
         image,
         config_digest,
+        pushed: pushed.map(|digest| digest.to_string()),
         tags,
     })
 }

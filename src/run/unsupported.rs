@@ -5,7 +5,9 @@ use crate::request::{BuildRequest, NamedContext, OutputKind};
 
 pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
     let other_output = request.outputs.iter().any(|output| match &output.kind {
-        OutputKind::Engine | OutputKind::Image { push: false } => !output.options.is_empty(),
+        OutputKind::Engine | OutputKind::Image { .. } => {
+            output.options.iter().any(|(key, _)| key != "push")
+        }
         _ => true,
     });
     let other_context = request.build_contexts.iter().any(|(_, context)| {

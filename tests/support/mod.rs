@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test needs every helper")]
 
 pub mod bowline;
+pub mod distribution;
 pub mod docker;
 pub mod engine;
 mod recorder;

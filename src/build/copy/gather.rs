@@ -8,13 +8,13 @@ use bytes::Bytes;
 use super::spool;
 use crate::build::builder::Builder;
 use crate::build::failure::{self, Failure};
-use crate::build::progress::Running;
 use crate::build::snapshot::Snapshot;
 use crate::cache::Inputs;
 use crate::context::archive::{self, Compression};
 use crate::context::{self, FileTree, Match, Options, digest, select};
 use crate::diag::Diagnostic;
 use crate::plan::{Copy, CopyFrom, CopySource, Step};
+use crate::progress::Running;
 
 /// What a copy brings.
 pub(in crate::build) struct Files {

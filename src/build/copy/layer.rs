@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 use super::gather::Problem;
 use super::place::{Content, LayerFile, Placed};
-use crate::build::progress::Running;
 use crate::context::archive::{self, Unpack, UnpackError};
 use crate::context::{FileTree, LayerError, LayerWriter};
 use crate::diag::Diagnostic;
 use crate::engine::NewLayer;
+use crate::progress::Running;
 
 /// How much is handed over at once, and how many such pieces may wait.
 const PIECE: usize = 256 * 1024;

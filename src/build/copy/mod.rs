@@ -17,13 +17,13 @@ use std::sync::Arc;
 use super::author::{self, Names};
 use super::builder::Builder;
 use super::failure::{self, Failure};
-use super::progress::Running;
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::user;
 use crate::diag::Diagnostic;
 use crate::image::Platform;
 use crate::plan::{Copy, Step, Workdir};
+use crate::progress::Running;
 
 impl Builder {
     /// Copies gathered files and makes the step's image.

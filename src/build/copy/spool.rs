@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
 
 use super::gather::Problem;
-use crate::build::progress::Running;
 use crate::build::rootfs::{Meta, MetaKind, Rootfs};
 use crate::context::fixed_prefix;
 use crate::context::{Entry, FileTree, Kind, TarTree};
 use crate::plan::{Copy, CopySource, clean};
+use crate::progress::Running;
 
 /// How many links one source may lead through.
 const MAX_LINKS: usize = 40;

@@ -20,7 +20,7 @@ use super::{
     EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull, PathStat,
     Result, TarStream,
 };
-use crate::image::{Layer, Platform, Reference};
+use crate::image::{Digest, Layer, Platform, Reference};
 
 mod archive;
 mod auth;
@@ -37,6 +37,7 @@ mod load;
 mod manifest;
 mod peek;
 mod pull;
+mod push;
 mod spec;
 mod stream;
 mod tcp;
@@ -135,6 +136,10 @@ impl Engine for DockerEngine {
         on_pull: OnPull<'_>,
     ) -> Result<()> {
         self.pull_image(reference, platform, on_pull).await
+    }
+
+    async fn push(&self, reference: &Reference, on_push: OnPull<'_>) -> Result<Digest> {
+        self.push_image(reference, on_push).await
     }
 
     async fn load(&self, request: LoadRequest) -> Result<Loaded> {

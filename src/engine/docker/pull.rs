@@ -28,25 +28,38 @@ impl DockerEngine {
         let mut events = self.docker.create_image(Some(options), None, credential);
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| kind(self.error(error)))?;
-            let progress = event.progress_detail.and_then(|detail| {
-                let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-                Some((
-                    bytes(detail.current)?,
-                    bytes(detail.total).unwrap_or_default(),
-                ))
-            });
-            on_pull(PullEvent {
-                id: event.id.unwrap_or_default(),
-                status: event.status.unwrap_or_default(),
-                progress,
-            });
+            on_pull(self::event(
+                event.id,
+                event.status.unwrap_or_default(),
+                event.progress_detail,
+            ));
         }
         Ok(())
     }
 }
 
+/// A line of a pull or a push.
+pub(super) fn event(
+    id: Option<String>,
+    status: String,
+    detail: Option<bollard::models::ProgressDetail>,
+) -> PullEvent {
+    let progress = detail.and_then(|detail| {
+        let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+        Some((
+            bytes(detail.current)?,
+            bytes(detail.total).unwrap_or_default(),
+        ))
+    });
+    PullEvent {
+        id: id.unwrap_or_default(),
+        status,
+        progress,
+    }
+}
+
 /// Engines pass a registry's answer on as text, with a status that says little.
-fn kind(error: EngineError) -> EngineError {
+pub(super) fn kind(error: EngineError) -> EngineError {
     let (EngineError::Api { message, .. } | EngineError::NotFound { message }) = &error else {
         return error;
     };

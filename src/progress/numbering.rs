@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::progress::{Event, Sink, StepId, StepOutcome, StreamKind};
+use super::{Event, Sink, StepId, StepOutcome, StreamKind};
 
 /// Numbers the steps of a build.
 pub struct Numbering {
