@@ -7,6 +7,8 @@ set -euo pipefail
 usage() {
     cat <<'END'
 usage: tests/engine.sh up NAME            start an engine, print its address
+       tests/engine.sh again NAME         start one whose daemon was killed, with
+                                          all that it had
        tests/engine.sh down NAME|all      stop it, remove its data (packages stay)
        tests/engine.sh found              print the address of an engine that
                                           answers already, fail without one
@@ -25,6 +27,8 @@ Only an answer goes to stdout, everything else to stderr.
 
 BOWLINE_ENGINE_HOME   where packages and engines live (/var/tmp/bowline-engines)
 BOWLINE_ENGINE_TMPFS  1: data roots on /dev/shm, for steady timings
+BOWLINE_ENGINE_SIZE   a size (300m): data roots on a file system of their own,
+                      which is full at that
 BOWLINE_PULL          1: pull busybox instead of building it from busybox-static
 END
 }
@@ -386,7 +390,7 @@ start() { # NAME
     need_debian_root
     install_tools
     stop "$1" # whatever a killed one left behind
-    local state data pid deadline
+    local state data
     state=$(state_of "$1")
     # 107 bytes is what the kernel takes; containerd's socket is the longest.
     [ ${#state} -le 70 ] || die "the path $state is too long for sockets: set BOWLINE_ENGINE_HOME to a shorter one"
@@ -397,8 +401,18 @@ start() { # NAME
         ln -sfn "$data" "$state/data"
     fi
     mkdir -p "$data"
+    if [ -n "${BOWLINE_ENGINE_SIZE:-}" ]; then
+        mount -t tmpfs -o "size=$BOWLINE_ENGINE_SIZE" tmpfs "$data"
+    fi
     write_config "$1" "$data"
     make_bridge "$1"
+    run_daemon "$1"
+}
+
+run_daemon() { # NAME
+    local state data pid deadline
+    state=$(state_of "$1")
+    data=$(readlink -f "$state/data")
     say "starting engine $1, log in $state/docker.log"
     (
         # The caller may wait for the end of our output, and the next caller for
@@ -431,6 +445,19 @@ up() {
         locked "$1" start "$1"
     fi
     address_of "$1"
+}
+
+again() {
+    check_name "$1"
+    [ -d "$(state_of "$1")" ] || die "there is no engine $1 to start again"
+    local pid
+    pid=$(cat "$(state_of "$1")/docker.pid" 2>/dev/null || true)
+    # The daemon refuses to start while this process exists, even as a zombie.
+    if [ -n "$pid" ]; then end "$pid" 30; fi
+    # An old daemon does not find back to the containerd that it had started.
+    for pid in $(leftovers "$(state_of "$1")/exec"); do end "$pid" 2; done
+    rm -f "$(state_of "$1")/docker.pid"
+    locked "$1" run_daemon "$1"
 }
 
 # Ends a process by its id: first asked, then forced.
@@ -591,7 +618,7 @@ status() {
 argument() { [ $# -ge 2 ] || { usage >&2; exit 2; }; }
 
 case ${1:-} in
-    up | down | busybox) argument "$@"; "$1" "$2" ;;
+    up | again | down | busybox) argument "$@"; "$1" "$2" ;;
     docker) argument "$@"; shift; run_docker "$@" ;;
     found | use | matrix | status | cli) "$1" ;;
     -h | --help | help) usage ;;

@@ -214,6 +214,7 @@ async fn a_layer_of_another_size_is_refused() {
         let own = Arc::clone(&engine);
         let tag = format!("{}:1", unique("size"));
         let request = LoadRequest {
+            take_names: true,
             below: base.clone(),
             new_layer: Some(NewLayer {
                 size,
@@ -237,6 +238,7 @@ async fn a_layer_that_cannot_be_read_stops_the_load() {
     ]);
     let own = Arc::clone(&engine);
     let request = LoadRequest {
+        take_names: true,
         below: Vec::new(),
         new_layer: Some(NewLayer {
             size: 100_000,
@@ -261,6 +263,7 @@ async fn a_layer_that_is_not_there_is_an_error() {
     let blob = (engine.info().store == ImageStore::Containerd).then_some(blob);
     let own = Arc::clone(&engine);
     let request = LoadRequest {
+        take_names: true,
         below: vec![Layer {
             diff_id: digest,
             blob,
@@ -285,6 +288,7 @@ async fn what_is_no_tar_is_an_error() {
     let own = Arc::clone(&engine);
     let tag = format!("{}:1", unique("noise"));
     let request = LoadRequest {
+        take_names: true,
         below: base,
         new_layer: Some(new_layer(&noise)),
         config: Box::new(move |layers| config(&*own, layers)),
@@ -417,6 +421,7 @@ async fn full_disk() {
     let own = Arc::clone(&engine);
     let tag = format!("{}:1", unique("full"));
     let request = LoadRequest {
+        take_names: true,
         below: Vec::new(),
         new_layer: Some(NewLayer {
             size: size + 1536,

@@ -153,6 +153,7 @@ async fn measure_large_layers() {
         .boxed();
     let own = std::sync::Arc::clone(&engine);
     let request = LoadRequest {
+        take_names: true,
         below: base,
         new_layer: Some(NewLayer {
             size: gib + 1536,

@@ -20,6 +20,7 @@ mod engine_load;
 mod engine_measure;
 mod engine_pull;
 mod errors;
+mod faults;
 mod install;
 mod leaks;
 mod network;

@@ -17,6 +17,9 @@ use crate::plan::Step;
 pub(super) struct Names {
     pub(super) definition: Key,
     pub(super) content: Key,
+    /// Whether the step was made in spite of an equal one that may be there (`--no-cache`): this
+    /// one is used from now on.
+    pub(super) anew: bool,
 }
 
 impl Names {
@@ -55,6 +58,7 @@ pub(super) async fn step_image(
         below: plain,
         new_layer,
         tags: names.tags(),
+        take_names: names.anew,
         config: {
             let document = Document {
                 platform: platform.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
@@ -18,11 +19,16 @@ use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::source::Contexts;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
+use crate::diag::Class;
 use crate::engine::{BaseImage, Engine, Limits, LoadRequest, Mount, NetworkMode, Result};
 use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
 use crate::progress::{Numbering, Running};
+
+/// How often, and how long apart, a lost image is looked for under its name.
+const LOOKS: usize = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// The choices of a build that concern its running.
 #[derive(Debug, Clone)]
@@ -256,17 +262,54 @@ impl Builder {
         definition: &Key,
         below: &Snapshot,
     ) -> StageResult {
-        let source = self.copy_source(step).await?;
+        let mut source = self.copy_source(step).await?;
         let progress = self.numbering.start(&step.title);
-        let result = self
-            .found_or_made(stage, step, definition, below, source, &progress)
-            .await;
+        let mut below = below.clone();
+        let mut attempts = 0..LOOKS;
+        let result = loop {
+            let result = self
+                .found_or_made(stage, step, definition, &below, source.clone(), &progress)
+                .await;
+            let Err(failure) = &result else { break result };
+            if failure.class != Class::Environment || attempts.next().is_none() {
+                break result;
+            }
+            let equal_below = self.equal_to_lost(failure, &below).await;
+            let equal_source = match &source {
+                Some(source) => self.equal_to_lost(failure, source).await,
+                None => None,
+            };
+            if equal_below.is_none() && equal_source.is_none() {
+                break result;
+            }
+            below = equal_below.unwrap_or(below);
+            source = equal_source.or(source);
+        };
         match &result {
             Ok((_, true)) => progress.finish(StepOutcome::Cached),
             Ok((_, false)) => progress.finish(StepOutcome::Done),
             Err(failure) => progress.finish(StepOutcome::Failed(failure.message.clone())),
         }
         result.map(|(snapshot, _)| snapshot)
+    }
+
+    /// What another build made of the same, when the engine has lost a snapshot of ours: giving a
+    /// name to an equal step takes it from ours, and a containerd store then drops it.
+    async fn equal_to_lost(&self, failure: &Failure, snapshot: &Snapshot) -> Option<Snapshot> {
+        let image = snapshot.image.as_ref()?;
+        let named = failure.message.contains(image.as_str());
+        if !named && !matches!(self.engine.image(image).await, Ok(None)) {
+            return None;
+        }
+        // While the name changes hands there is a moment when nobody has it.
+        for _ in 0..LOOKS {
+            if let Ok(Some(mut equal)) = self.find(&snapshot.content).await {
+                equal.definition = snapshot.definition.clone();
+                return Some(equal);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        None
     }
 
     /// The stage or image that a step copies from.
@@ -309,6 +352,7 @@ impl Builder {
         let names = Names {
             definition: definition.clone(),
             content: content.clone(),
+            anew: self.ignores_cache(stage),
         };
         let turn = self.turn(&content);
         let mut made = turn.lock().await;
@@ -381,6 +425,7 @@ impl Builder {
         let mut config = ImageConfig::scratch(platform);
         let new_layer = below.layers.is_empty().then(author::empty_layer);
         let request = LoadRequest {
+            take_names: true,
             below: below.plain_layers(),
             new_layer,
             tags: vec![below.content.image_name()],

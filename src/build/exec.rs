@@ -178,7 +178,7 @@ impl Builder {
         container: String,
     ) -> Result<Snapshot> {
         let known = below.plain_layers();
-        let committed = self.engine.commit(&container).await?;
+        let committed = self.ledger.commit(&container).await?;
         let changed = committed.diff_ids.len() > known.len();
         let mut layers = below.layers.clone();
         if changed {

@@ -5,14 +5,14 @@
 //! start removes what builds left that were killed. Builds that still run are never touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::owner::Owner;
-use crate::engine::{Engine, Result};
+use crate::engine::{Committed, Engine, Result};
 
 /// The build that a container belongs to.
 const LABEL_BUILD: &str = "bowline.build";
@@ -31,6 +31,10 @@ pub struct Ledger {
     count: AtomicU32,
     names: Mutex<BTreeSet<String>>,
     images: Mutex<Vec<String>>,
+    /// How many commits were begun and not seen to end.
+    committing: AtomicU32,
+    /// How many containers of killed builds were found.
+    swept: AtomicUsize,
     /// Removals that nobody waits for until the end.
     leaving: tokio_util::task::TaskTracker,
 }
@@ -44,6 +48,8 @@ impl Ledger {
             count: AtomicU32::new(0),
             names: Mutex::new(BTreeSet::new()),
             images: Mutex::default(),
+            committing: AtomicU32::new(0),
+            swept: AtomicUsize::new(0),
             leaving: tokio_util::task::TaskTracker::new(),
         }
     }
@@ -74,12 +80,23 @@ impl Ledger {
         });
     }
 
+    /// Commits a container. An engine goes on with a commit whose asker has gone, so one that is
+    /// cut off is remembered.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`].
+    pub async fn commit(&self, container: &str) -> Result<Committed> {
+        self.committing.fetch_add(1, Ordering::Relaxed);
+        let committed = self.engine.commit(container).await;
+        self.committing.fetch_sub(1, Ordering::Relaxed);
+        committed
+    }
+
     /// Takes an untagged image that a commit made and an authored image has replaced. It goes
     /// at the build's end: until then it keeps a containerd store from collecting layers that
     /// the next step builds on.
     pub fn drop_image(&self, id: &str) {
-        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        images.push(id.to_owned());
+        lock(&self.images).push(id.to_owned());
     }
 
     /// Removes everything that is left and waits for it.
@@ -90,25 +107,28 @@ impl Ledger {
         self.leaving.close();
         self.leaving.wait().await;
         let left: Vec<String> = self.names().iter().cloned().collect();
-        let results = join_all(left.iter().map(|name| self.engine.remove(name))).await;
-        let images: Vec<String> = {
-            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-            images.drain(..).collect()
-        };
-        let dropped = images.iter().map(|id| self.engine.remove_image(id, true));
-        for (id, dropped) in images.iter().zip(join_all(dropped).await) {
-            if let Err(error) = dropped {
-                // It costs no more than its config.
-                tracing::debug!(%id, %error, "an intermediate image stays");
+        let removed = join_all(left.iter().map(|name| self.engine.remove(name)));
+        let results = if self.count.load(Ordering::Relaxed) == 0 {
+            removed.await
+        } else {
+            // A build that was killed just before this one may have asked for something that
+            // was not there yet when this one began.
+            let (results, swept) = tokio::join!(removed, self.sweep());
+            if let Err(error) = swept {
+                tracing::debug!(%error, "leftovers of killed builds stay");
             }
-        }
+            results
+        };
+        let images = std::mem::take(&mut *lock(&self.images));
+        remove_images(&*self.engine, &images).await;
         results.into_iter().collect::<Result<Vec<()>>>()?;
         self.names().clear();
         Ok(())
     }
 
     /// Removes everything of a build that was cut off. A request that was under way may still
-    /// make a container after its name was tried, so the engine is asked until it has none.
+    /// make a container after its name was tried, or an image, so the engine is asked until it
+    /// has none.
     ///
     /// # Errors
     /// As [`Ledger::close`], or when the engine cannot be asked.
@@ -120,36 +140,71 @@ impl Ledger {
                 .engine
                 .containers(&[(LABEL_BUILD, &self.build)])
                 .await?;
-            if left.is_empty() {
+            let label = format!("{LABEL_BUILD}={}", self.build);
+            let images = self.engine.untagged_images(&label).await?;
+            let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
+            let none = left.is_empty() && images.is_empty();
+            if none && self.committing.load(Ordering::Relaxed) == 0 {
                 break;
             }
             let removed = join_all(left.iter().map(|found| self.engine.remove(&found.id))).await;
             removed.into_iter().collect::<Result<Vec<()>>>()?;
+            remove_images(&*self.engine, &images).await;
         }
         closed
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Removes what killed builds left in the engine; gives the number of containers.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked or a removal fails.
+    pub async fn sweep(&self) -> Result<usize> {
+        let found = self.engine.containers(&[(LABEL_BUILD, "")]).await?;
+        let dead = found.iter().filter(|container| is_dead(&container.labels));
+        let dead: Vec<_> = dead.collect();
+        let swept = self.swept.fetch_add(dead.len(), Ordering::Relaxed) + dead.len();
+        let removed = dead.iter().map(|found| self.engine.remove(&found.id));
+        let removed = join_all(removed).await;
+        // An engine takes long to list its images, and a build that left some left a container.
+        if swept > 0 {
+            self.sweep_images().await?;
+        }
+        removed.into_iter().collect::<Result<Vec<()>>>()?;
+        Ok(dead.len())
+    }
+
+    /// Removes what commits of killed builds made: the engine gives such an image its container's
+    /// labels, and a build replaces it at once by one of its own making, which has none of them.
+    async fn sweep_images(&self) -> Result<()> {
+        let found = self.engine.untagged_images(LABEL_OWNER).await?;
+        let dead = found.into_iter().filter(|image| is_dead(&image.labels));
+        let dead: Vec<String> = dead.map(|image| image.id).collect();
+        remove_images(&*self.engine, &dead).await;
+        Ok(())
+    }
+
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        lock(&self.names)
     }
 }
 
-/// Removes what killed builds left in the engine; gives the number of containers.
-///
-/// # Errors
-/// When the engine cannot be asked or a removal fails.
-pub async fn sweep(engine: &dyn Engine) -> Result<usize> {
-    let found = engine.containers(&[(LABEL_BUILD, "")]).await?;
-    let dead: Vec<_> = found
-        .iter()
-        .filter(|container| {
-            container
-                .labels
-                .get(LABEL_OWNER)
-                .is_some_and(|owner| Owner::is_dead(owner))
-        })
-        .collect();
-    let results = join_all(dead.iter().map(|container| engine.remove(&container.id))).await;
-    results.into_iter().collect::<Result<Vec<()>>>()?;
-    Ok(dead.len())
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn remove_images(engine: &dyn Engine, ids: &[String]) {
+    let removed = ids.iter().map(|id| engine.remove_image(id, true));
+    for (id, removed) in ids.iter().zip(join_all(removed).await) {
+        if let Err(error) = removed {
+            // It costs no more than its config, and the next build tries again.
+            tracing::debug!(%id, %error, "an intermediate image stays");
+        }
+    }
+}
+
+/// Whether the build that these labels name was killed.
+fn is_dead(labels: &BTreeMap<String, String>) -> bool {
+    labels
+        .get(LABEL_OWNER)
+        .is_some_and(|owner| Owner::is_dead(owner))
 }

@@ -25,7 +25,7 @@ mod user;
 
 pub use builder::{Builder, Parts, Settings, new_id};
 pub use failure::{Failure, of_engine};
-pub use ledger::{Ledger, sweep};
+pub use ledger::Ledger;
 pub use preview::{StagePreview, show_preview};
 pub use result::final_config;
 pub use snapshot::Snapshot;

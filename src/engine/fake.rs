@@ -150,6 +150,10 @@ impl Engine for FakeEngine {
         unimplemented!()
     }
 
+    async fn untagged_images(&self, _: &str) -> Result<Vec<ImageSummary>> {
+        unimplemented!()
+    }
+
     async fn layers(&self, _: &str, _: &[Layer]) -> Result<Vec<Layer>> {
         unimplemented!()
     }

@@ -93,6 +93,9 @@ pub struct LoadRequest {
     pub config: MakeConfig,
     /// Names the image gets, `repository:tag`.
     pub tags: Vec<String>,
+    /// Whether it takes names that other images have. Where it need not, a containerd store
+    /// leaves them: taking one drops what the other image holds, under those who build upon it.
+    pub take_names: bool,
 }
 
 /// What a load made.
@@ -309,6 +312,8 @@ pub trait Engine: Send + Sync {
     /// The names in a repository (`docker images REPOSITORY`), with IDs and labels; a listing
     /// knows no diff IDs.
     async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>>;
+    /// Images without any name that have a label, as [`Engine::images_of`] shows them.
+    async fn untagged_images(&self, label: &str) -> Result<Vec<ImageSummary>>;
     /// The layers of images that `load` or `commit` made, with blobs where the store has them.
     /// `known` holds the layers that are already known, lowest first.
     async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>>;

@@ -24,6 +24,7 @@ pub async fn to_engine(
         }
     }
     let request = LoadRequest {
+        take_names: true,
         below: layers,
         new_layer: None,
         config: Box::new(move |_| config),

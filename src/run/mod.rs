@@ -135,8 +135,8 @@ async fn build_in(
     ledger: &Arc<Ledger>,
 ) -> Result<Built, Ended> {
     // What killed builds left goes away beside this build.
-    let engine = Arc::clone(&around.engine);
-    let sweeping = tokio::spawn(async move { build::sweep(&*engine).await });
+    let sweeper = Arc::clone(ledger);
+    let sweeping = tokio::spawn(async move { sweeper.sweep().await });
     let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
     let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);

@@ -105,6 +105,7 @@ async fn load(engine: &dyn Engine, tag: &str) -> Result<()> {
         .into();
     let platform = engine.info().platform.clone();
     let request = LoadRequest {
+        take_names: true,
         below: Vec::new(),
         new_layer: Some(NewLayer {
             size: layer.len() as u64,

@@ -105,6 +105,7 @@ pub(crate) async fn load(
 ) -> Loaded {
     let own = Arc::clone(engine);
     let request = LoadRequest {
+        take_names: true,
         below: below.to_vec(),
         new_layer: new.map(new_layer),
         config: Box::new(move |layers| {

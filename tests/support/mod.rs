@@ -6,6 +6,7 @@ pub mod bowline;
 pub mod distribution;
 pub mod docker;
 pub mod engine;
+pub mod private;
 mod recorder;
 pub mod registry;
 mod scene;

@@ -67,8 +67,10 @@ impl DockerEngine {
         Ok(found)
     }
 
-    pub(super) async fn list_images(&self, repository: &str) -> Result<Vec<ImageSummary>> {
-        let filters = HashMap::from([("reference", vec![repository])]);
+    pub(super) async fn list_images(
+        &self,
+        filters: HashMap<&str, Vec<&str>>,
+    ) -> Result<Vec<ImageSummary>> {
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();
         let listed = self
             .docker
@@ -94,10 +96,15 @@ impl DockerEngine {
             .repo(&reference.name())
             .tag(reference.tag.as_deref().unwrap_or_default())
             .build();
-        self.docker
-            .tag_image(image, Some(options))
-            .await
-            .map_err(|error| self.error(error))
+        loop {
+            let tagged = self.docker.tag_image(image, Some(options.clone())).await;
+            match tagged {
+                // The containerd store, when somebody else gives the same name at the same time.
+                Err(Error::DockerResponseServerError { message, .. })
+                    if message.contains("already exists") => {}
+                other => return other.map_err(|error| self.error(error)),
+            }
+        }
     }
 
     pub(super) async fn drop_image(&self, name: &str, force: bool) -> Result<()> {

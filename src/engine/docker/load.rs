@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
+use futures::future::try_join_all;
 use futures::stream::BoxStream;
 use serde_json::json;
 
@@ -20,7 +21,7 @@ use super::manifest::{EntryPlatform, Index, IndexEntry, Manifest, oci_layer_type
 use super::peek::{OCI_LAYOUT, blob};
 use super::{DockerEngine, error, image, nonce};
 use crate::engine::{EngineError, LoadRequest, Loaded, Result};
-use crate::image::{Descriptor, Digest, ImageConfig, Layer, Reference, media_type};
+use crate::image::{Descriptor, Digest, ImageConfig, Layer, media_type};
 
 type MakeConfig = Box<dyn FnOnce(&[Layer]) -> ImageConfig + Send>;
 
@@ -38,19 +39,23 @@ impl DockerEngine {
             new_layer,
             config,
             tags,
+            take_names,
         } = request;
         let size = new_layer.as_ref().map(|layer| layer.size);
         let made = Arc::new(Mutex::new(None));
         let result = Arc::clone(&made);
         let keep =
             move |it: Made| *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(it);
-        let named = !tags.is_empty();
-        let undone = tags.clone();
+        // The containerd store drops the image that had a name when a load takes it, though
+        // somebody may be building upon it, and two loads of one name get in each other's way. So
+        // the image is loaded without any, and named afterwards: that leaves the other one.
+        let (named, named_afterwards) = if self.is_containerd() {
+            (Vec::new(), tags)
+        } else {
+            (tags, Vec::new())
+        };
+        let has_names = !named.is_empty();
         let body = if self.is_containerd() {
-            let names = tags
-                .iter()
-                .map(|tag| canonical(tag))
-                .collect::<Result<Vec<_>>>()?;
             // containerd resumes an upload of the same name: no two loads may share one. It
             // stores every file under the digest of its content, whatever it is called.
             let layer = new_layer.map(|layer| (format!("blobs/{}", nonce()), layer));
@@ -59,7 +64,7 @@ impl DockerEngine {
                 layer,
                 move |digest| {
                     let layers = with_new(below, digest, size);
-                    let (made, files) = oci_layout(layers, config, &names);
+                    let (made, files) = oci_layout(layers, config);
                     keep(made);
                     files
                 },
@@ -68,7 +73,7 @@ impl DockerEngine {
             let layer = new_layer.map(|layer| (NEW_LAYER.to_owned(), layer));
             archive::body(Vec::new(), layer, move |digest| {
                 let layers = with_new(below, digest, None);
-                let (made, files) = docker_archive(layers, config, &tags, size.is_some());
+                let (made, files) = docker_archive(layers, config, &named, size.is_some());
                 keep(made);
                 files
             })
@@ -83,12 +88,12 @@ impl DockerEngine {
             }
             (Err(error), made) => {
                 if let Some(made) = made.filter(|_| self.is_containerd()) {
-                    self.undo(&made.loaded.id, &undone).await;
+                    self.undo(&made.loaded.id).await;
                 }
                 return Err(error);
             }
         };
-        self.check(&loaded, &said, named).await?;
+        self.check(&loaded, &said, has_names).await?;
         if let Some(descriptor) = root {
             let diff_ids = loaded
                 .layers
@@ -103,6 +108,13 @@ impl DockerEngine {
                 },
             );
         }
+        let tagged = named_afterwards.iter().map(async |name| {
+            if !take_names && self.image_summary(name).await?.is_some() {
+                return Ok(());
+            }
+            self.tag_image(&loaded.id, name).await
+        });
+        try_join_all(tagged).await?;
         Ok(loaded)
     }
 
@@ -138,12 +150,10 @@ impl DockerEngine {
         }
     }
 
-    /// The containerd store keeps an image, with its names, that it could not unpack.
-    async fn undo(&self, id: &str, tags: &[String]) {
-        for name in tags.iter().map(String::as_str).chain([id]) {
-            if let Err(error) = self.drop_image(name, true).await {
-                tracing::debug!(%name, %error, "an image that failed to load stays");
-            }
+    /// The containerd store keeps an image that it could not unpack.
+    async fn undo(&self, id: &str) {
+        if let Err(error) = self.drop_image(id, true).await {
+            tracing::debug!(%id, %error, "an image that failed to load stays");
         }
     }
 
@@ -229,7 +239,7 @@ fn docker_archive(
     )
 }
 
-fn oci_layout(layers: Vec<Layer>, config: MakeConfig, names: &[Reference]) -> (Made, Vec<File>) {
+fn oci_layout(layers: Vec<Layer>, config: MakeConfig) -> (Made, Vec<File>) {
     let (config, config_bytes) = config_json(config, &layers);
     let (config_blob, config_file) = blob(media_type::OCI_CONFIG, config_bytes);
     let blobs = layers.iter().map(|layer| match &layer.blob {
@@ -247,30 +257,17 @@ fn oci_layout(layers: Vec<Layer>, config: MakeConfig, names: &[Reference]) -> (M
     let manifest = Manifest::new(config_blob, blobs.collect());
     let manifest = serde_json::to_vec(&manifest).unwrap_or_default();
     let (manifest, manifest_file) = blob(media_type::OCI_MANIFEST, manifest);
-    let entry = |annotations| IndexEntry {
+    // Without a name the engine keeps the image under one of its own, by its ID.
+    let entry = IndexEntry {
         descriptor: manifest.clone(),
         platform: Some(EntryPlatform {
             architecture: config.architecture.clone(),
             os: config.os.clone(),
             variant: config.variant.clone(),
         }),
-        annotations,
+        annotations: BTreeMap::new(),
     };
-    let annotations = |name: &Reference| {
-        BTreeMap::from([
-            ("io.containerd.image.name".to_owned(), name.canonical()),
-            (
-                "org.opencontainers.image.ref.name".to_owned(),
-                name.tag.clone().unwrap_or_default(),
-            ),
-        ])
-    };
-    // Without a name the engine keeps the image under one of its own, by its ID.
-    let entries = match names {
-        [] => vec![entry(BTreeMap::new())],
-        names => names.iter().map(|name| entry(annotations(name))).collect(),
-    };
-    let index = serde_json::to_vec(&Index::new(entries)).unwrap_or_default();
+    let index = serde_json::to_vec(&Index::new(vec![entry])).unwrap_or_default();
     let files = vec![config_file, manifest_file, File::new("index.json", index)];
     let id = manifest.digest.to_string();
     (
@@ -280,10 +277,4 @@ fn oci_layout(layers: Vec<Layer>, config: MakeConfig, names: &[Reference]) -> (M
         },
         files,
     )
-}
-
-fn canonical(tag: &str) -> Result<Reference> {
-    Reference::parse(tag)
-        .map(Reference::with_default_tag)
-        .map_err(|error| EngineError::Local(error.to_string()))
 }

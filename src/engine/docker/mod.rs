@@ -155,7 +155,13 @@ impl Engine for DockerEngine {
     }
 
     async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>> {
-        self.list_images(repository).await
+        let filters = HashMap::from([("reference", vec![repository])]);
+        self.list_images(filters).await
+    }
+
+    async fn untagged_images(&self, label: &str) -> Result<Vec<ImageSummary>> {
+        let filters = HashMap::from([("dangling", vec!["true"]), ("label", vec![label])]);
+        self.list_images(filters).await
     }
 
     async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>> {
