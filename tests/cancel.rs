@@ -136,3 +136,35 @@ fn a_closed_output_stops_the_build() {
     child.wait().unwrap();
     assert_eq!(processes(&mark), 0);
 }
+
+#[test]
+fn what_a_build_of_a_pod_that_is_gone_left_is_swept() {
+    let pod = crate::support::Container::start("pod-gone", &["--network=none"], "sleep 600");
+    let id = Docker::output(&["inspect", "--format={{.Id}}", pod.name()]).unwrap();
+    let began = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let left = format!("bowline-test-left-{}", std::process::id());
+    Docker::output(&[
+        "create",
+        "--name",
+        &left,
+        "--label=bowline.build=gone",
+        &format!("--label=bowline.owner=elsewhere:7:1:1:{began}"),
+        &format!("--label=bowline.home={id}"),
+        "busybox",
+    ])
+    .unwrap();
+    let there = || Docker::output(&["inspect", "--format={{.Name}}", &left]).is_ok();
+    let folder = Folder::new(&[("Dockerfile", "FROM busybox\nLABEL a=c\n")]);
+    let bowline = Bowline::new();
+    let build = || {
+        let mut command = bowline.command();
+        command.arg("build").arg(folder.path());
+        let finished = crate::support::finish(&mut command, None, crate::support::LIMIT);
+        assert!(finished.success(), "{}", finished.everything());
+    };
+    build();
+    assert!(there(), "the pod runs");
+    drop(pod);
+    build();
+    assert!(!there(), "the pod is gone");
+}

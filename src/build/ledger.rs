@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -19,6 +19,9 @@ const LABEL_BUILD: &str = "bowline.build";
 /// Who runs that build; see [`Owner`].
 const LABEL_OWNER: &str = "bowline.owner";
 
+/// The container that the owner's process cannot outlive: its pod's sandbox.
+const LABEL_HOME: &str = "bowline.home";
+
 /// How often, and how long apart, the engine is asked for what a cut-off build left.
 const LOOKS: usize = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
@@ -28,6 +31,7 @@ pub struct Ledger {
     engine: Arc<dyn Engine>,
     build: String,
     owner: Owner,
+    home: OnceLock<String>,
     count: AtomicU32,
     names: Mutex<BTreeSet<String>>,
     images: Mutex<Vec<String>>,
@@ -45,6 +49,7 @@ impl Ledger {
             engine,
             build,
             owner: Owner::this_process(),
+            home: OnceLock::new(),
             count: AtomicU32::new(0),
             names: Mutex::new(BTreeSet::new()),
             images: Mutex::default(),
@@ -62,11 +67,21 @@ impl Ledger {
         name
     }
 
+    /// Says that this process lives in a container, or in a pod of which it is the sandbox.
+    /// Whoever comes later, in another pod, can then tell that it is gone.
+    pub fn lives_in(&self, container: &str) {
+        // A process does not move.
+        let _ = self.home.set(container.to_owned());
+    }
+
     pub fn labels(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            (LABEL_BUILD.into(), self.build.clone()),
-            (LABEL_OWNER.into(), self.owner.to_string()),
-        ])
+        let labels = [
+            (LABEL_BUILD, self.build.clone()),
+            (LABEL_OWNER, self.owner.to_string()),
+        ];
+        let home = self.home.get().map(|home| (LABEL_HOME, home.clone()));
+        let labels = labels.into_iter().chain(home);
+        labels.map(|(name, value)| (name.into(), value)).collect()
     }
 
     /// Removes a container in the background.
@@ -160,8 +175,10 @@ impl Ledger {
     /// When the engine cannot be asked or a removal fails.
     pub async fn sweep(&self) -> Result<usize> {
         let found = self.engine.containers(&[(LABEL_BUILD, "")]).await?;
-        let dead = found.iter().filter(|container| is_dead(&container.labels));
-        let dead: Vec<_> = dead.collect();
+        let judged = found.iter().map(|found| self.is_dead(&found.labels));
+        let judged = join_all(judged).await;
+        let dead = found.iter().zip(judged).filter(|(_, dead)| *dead);
+        let dead: Vec<_> = dead.map(|(found, _)| found).collect();
         let swept = self.swept.fetch_add(dead.len(), Ordering::Relaxed) + dead.len();
         let removed = dead.iter().map(|found| self.engine.remove(&found.id));
         let removed = join_all(removed).await;
@@ -173,12 +190,30 @@ impl Ledger {
         Ok(dead.len())
     }
 
+    /// Whether the build that these labels name was killed.
+    async fn is_dead(&self, labels: &BTreeMap<String, String>) -> bool {
+        let Some(owner) = labels.get(LABEL_OWNER) else {
+            return false;
+        };
+        match (Owner::is_dead(owner), labels.get(LABEL_HOME)) {
+            (Some(dead), _) => dead,
+            // Its pod is known to this engine, or was.
+            (None, Some(home)) => match self.engine.inspect(home).await {
+                Ok(home) => home.is_none_or(|home| !home.running),
+                Err(_) => false,
+            },
+            (None, None) => false,
+        }
+    }
+
     /// Removes what commits of killed builds made: the engine gives such an image its container's
     /// labels, and a build replaces it at once by one of its own making, which has none of them.
     async fn sweep_images(&self) -> Result<()> {
         let found = self.engine.untagged_images(LABEL_OWNER).await?;
-        let dead = found.into_iter().filter(|image| is_dead(&image.labels));
-        let dead: Vec<String> = dead.map(|image| image.id).collect();
+        let judged = found.iter().map(|image| self.is_dead(&image.labels));
+        let judged = join_all(judged).await;
+        let dead = found.into_iter().zip(judged).filter(|(_, dead)| *dead);
+        let dead: Vec<String> = dead.map(|(image, _)| image.id).collect();
         remove_images(&*self.engine, &dead).await;
         Ok(())
     }
@@ -200,11 +235,4 @@ async fn remove_images(engine: &dyn Engine, ids: &[String]) {
             tracing::debug!(%id, %error, "an intermediate image stays");
         }
     }
-}
-
-/// Whether the build that these labels name was killed.
-fn is_dead(labels: &BTreeMap<String, String>) -> bool {
-    labels
-        .get(LABEL_OWNER)
-        .is_some_and(|owner| Owner::is_dead(owner))
 }

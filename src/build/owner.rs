@@ -46,15 +46,16 @@ impl Owner {
         })
     }
 
-    /// Whether the owner that a label names is certainly gone.
-    pub(super) fn is_dead(label: &str) -> bool {
+    /// Whether the owner that a label names is certainly gone; `None` when it is somewhere else
+    /// and may be alive.
+    pub(super) fn is_dead(label: &str) -> Option<bool> {
         let Some(owner) = Self::parse(label) else {
-            return false;
+            return Some(false);
         };
         if owner.place == place() {
-            return start_of(owner.pid) != Some(owner.start);
+            return Some(start_of(owner.pid) != Some(owner.start));
         }
-        now().saturating_sub(owner.began) > LONGEST_BUILD
+        (now().saturating_sub(owner.began) > LONGEST_BUILD).then_some(true)
     }
 }
 
@@ -101,27 +102,27 @@ mod tests {
     fn a_living_owner_is_not_dead_and_a_gone_one_is() {
         let me = Owner::this_process();
         assert_eq!(Owner::parse(&me.to_string()), Some(me.clone()));
-        assert!(!Owner::is_dead(&me.to_string()));
+        assert_eq!(Owner::is_dead(&me.to_string()), Some(false));
         let reused = Owner {
             start: me.start + 1,
             ..me.clone()
         };
-        assert!(Owner::is_dead(&reused.to_string()));
+        assert_eq!(Owner::is_dead(&reused.to_string()), Some(true));
         let gone = Owner {
             pid: u32::MAX - 7,
             ..me.clone()
         };
-        assert!(Owner::is_dead(&gone.to_string()));
+        assert_eq!(Owner::is_dead(&gone.to_string()), Some(true));
         let elsewhere = Owner {
             place: "other:1".into(),
             ..me.clone()
         };
-        assert!(!Owner::is_dead(&elsewhere.to_string()));
+        assert_eq!(Owner::is_dead(&elsewhere.to_string()), None);
         let long_ago = Owner {
             began: me.began - LONGEST_BUILD - 9,
             ..elsewhere
         };
-        assert!(Owner::is_dead(&long_ago.to_string()));
-        assert!(!Owner::is_dead("anything else"));
+        assert_eq!(Owner::is_dead(&long_ago.to_string()), Some(true));
+        assert_eq!(Owner::is_dead("anything else"), Some(false));
     }
 }

@@ -73,6 +73,8 @@ struct Prepared {
     plan: Arc<Plan>,
     bases: bases::Bases,
     network: NetworkMode,
+    /// The container that bowline itself lives in, if that is known.
+    home: Option<String>,
 }
 
 /// The Dockerfile, read: what can be wrong with it alone is told before an engine is asked.
@@ -182,6 +184,7 @@ async fn prepare(
         plan,
         bases,
         network: network.mode,
+        home: network.home,
     })
 }
 
@@ -193,6 +196,9 @@ fn builder(
     numbering: &Arc<Numbering>,
     prepared: Prepared,
 ) -> Arc<Builder> {
+    if let Some(home) = &prepared.home {
+        ledger.lives_in(home);
+    }
     Builder::new(Parts {
         engine: Arc::clone(&around.engine),
         ledger: Arc::clone(ledger),

@@ -13,11 +13,17 @@ use super::environment;
 pub(super) struct Network {
     pub(super) mode: NetworkMode,
     pub(super) note: Option<String>,
+    /// The container that bowline's own pod or container cannot outlive, where that is known.
+    pub(super) home: Option<String>,
 }
 
 impl From<NetworkMode> for Network {
     fn from(mode: NetworkMode) -> Self {
-        Self { mode, note: None }
+        Self {
+            mode,
+            note: None,
+            home: None,
+        }
     }
 }
 
@@ -60,6 +66,7 @@ async fn own(world: &World, engine: &dyn Engine, must: bool) -> Result<Network, 
         Decision::Default { reasons, .. } if must => Err(no_sandbox(&facts, &reasons)),
         Decision::Default { inside, reasons } => Ok(Network {
             mode: NetworkMode::Default,
+            home: None,
             note: inside.then(|| {
                 let reasons = reasons.join("; ");
                 format!("RUN uses the engine's default network: {reasons}")
@@ -70,12 +77,13 @@ async fn own(world: &World, engine: &dyn Engine, must: bool) -> Result<Network, 
 
 pub(super) fn joined(join: Join) -> Network {
     let note = Some(join.note());
+    let home = Some(join.id.clone());
     // A pod's sandbox has the pod's `resolv.conf` as well, also on the host's network.
     let mode = match join.whose {
         Whose::Container | Whose::Service { .. } if join.host => NetworkMode::Host,
         _ => NetworkMode::Container(join.id),
     };
-    Network { mode, note }
+    Network { mode, note, home }
 }
 
 fn no_sandbox(facts: &Facts, reasons: &[String]) -> Diagnostic {
@@ -146,6 +154,7 @@ async fn container(name: &str, engine: &dyn Engine) -> Result<Network, Diagnosti
     let addresses = sandbox::at(&addresses);
     let note = format!("RUN joins the network of container {shown} ({id}){addresses}{more}");
     Ok(Network {
+        home: None,
         note: Some(note),
         mode: NetworkMode::Container(detail.id),
     })
@@ -273,7 +282,7 @@ mod tests {
 
     async fn said(choice: NetworkChoice, own: Own) -> String {
         match choose(&choice, &World::known(own), &engine()).await {
-            Ok(Network { mode, note }) => {
+            Ok(Network { mode, note, .. }) => {
                 format!("{}\n{}\n", mode.as_api(), note.unwrap_or_default())
             }
             Err(error) => error.render(Style::default()),

@@ -52,7 +52,7 @@ async fn examine_in(
         _ => Some(network::choose(choice, &around.world, engine).await?),
     };
     let mut report = Report::new(facts, decision);
-    if !by_itself && let Some(Network { mode, note }) = &network {
+    if !by_itself && let Some(Network { mode, note, .. }) = &network {
         let mode = mode.as_api();
         report.told = Some(
             note.clone()
