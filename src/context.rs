@@ -16,12 +16,15 @@
 //! All of it is synchronous and knows neither the plan nor an engine.
 
 pub mod archive;
+mod checkout;
 mod entry;
 mod error;
 mod glob;
 mod hash;
 pub mod ignore;
 pub mod name;
+mod no_files;
+mod one_file;
 mod path;
 mod select;
 mod stat_cache;
@@ -30,10 +33,13 @@ mod tar_tree;
 mod tree;
 mod walk;
 
+pub use checkout::Checkout;
 pub use entry::{Entry, Kind, LinkId, Mtime, Xattr};
 pub use error::{Error, IgnoreError, Result};
 pub use hash::{ContentDigest, digest};
 pub use ignore::{IgnoreRules, IgnoredBy};
+pub use no_files::NoFiles;
+pub use one_file::OneFile;
 pub use select::{Match, Options, Selected, fixed_prefix, select};
 pub use stat_cache::StatCache;
 pub use tar::{LayerDigest, LayerError, LayerWriter, Links};

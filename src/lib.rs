@@ -15,6 +15,7 @@ pub mod context;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;
+pub mod fetch;
 pub mod image;
 pub mod init;
 pub mod output;

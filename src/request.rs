@@ -4,6 +4,8 @@
 //! variables; below it no flag and no variable is read. Paths are as they were given, relative
 //! ones to the current directory; whether anything is there is the reader's business.
 
+pub mod address;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -42,11 +44,22 @@ pub struct BuildRequest {
     pub outputs: Vec<Output>,
     /// How many steps may run at once.
     pub parallel: usize,
+    /// Through what URLs are fetched.
+    pub proxies: Proxies,
     /// Where bowline keeps what it remembers between builds.
     pub cache_dir: PathBuf,
     /// Where files go that a build needs only while it runs.
     pub scratch_dir: PathBuf,
     pub report: Report,
+}
+
+/// The proxies for what bowline fetches itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    pub http: Option<String>,
+    pub https: Option<String>,
+    /// Hosts that are asked directly, with commas.
+    pub exempt: Option<String>,
 }
 
 /// Where the files come from that COPY and ADD see.

@@ -16,6 +16,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("request", &["engine", "image"]),
     ("dockerfile", &["source", "diag", "image"]),
     ("context", &["source", "diag", "image"]),
+    ("fetch", &["context", "request", "diag", "image"]),
     (
         "plan",
         &["dockerfile", "request", "source", "diag", "image"],
@@ -34,6 +35,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "context",
             "cache",
             "engine",
+            "fetch",
             "init",
             "progress",
             "request",
@@ -46,6 +48,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "run",
         &[
             "sandbox",
+            "fetch",
             "build",
             "plan",
             "dockerfile",

@@ -21,6 +21,7 @@ use super::source::Contexts;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
 use crate::diag::Class;
 use crate::engine::{BaseImage, Engine, Limits, LoadRequest, Mount, NetworkMode, Result};
+use crate::fetch::Remotes;
 use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
@@ -57,12 +58,13 @@ pub struct Builder {
     pub(super) ledger: Arc<Ledger>,
     pub(super) settings: Settings,
     pub(super) contexts: Contexts,
+    pub(super) remotes: Arc<Remotes>,
     pub(super) init_ready: OnceCell<()>,
     /// The file of hosts that steps on another container's network get.
     pub(super) hosts: OnceCell<Mount>,
     plan: Arc<Plan>,
     bases: BTreeMap<BaseIndex, BaseImage>,
-    numbering: Arc<Numbering>,
+    pub(super) numbering: Arc<Numbering>,
     stages: Mutex<HashMap<StageIndex, StageFuture>>,
     keys: Mutex<HashMap<StageIndex, Arc<OnceCell<Arc<StageKeys>>>>>,
     /// Steps that are being made, so that equal ones are made once.
@@ -77,6 +79,7 @@ pub struct Parts {
     pub plan: Arc<Plan>,
     pub bases: BTreeMap<BaseIndex, BaseImage>,
     pub contexts: Contexts,
+    pub remotes: Arc<Remotes>,
     pub settings: Settings,
     pub numbering: Arc<Numbering>,
 }
@@ -89,6 +92,7 @@ impl Builder {
             ledger: parts.ledger,
             settings: parts.settings,
             contexts: parts.contexts,
+            remotes: parts.remotes,
             init_ready: OnceCell::new(),
             hosts: OnceCell::new(),
             plan: parts.plan,

@@ -24,6 +24,7 @@ mod target;
 mod user;
 
 pub use builder::{Builder, Parts, Settings, new_id};
+pub use copy::one_file;
 pub use failure::{Failure, of_engine};
 pub use ledger::Ledger;
 pub use preview::{StagePreview, show_preview};

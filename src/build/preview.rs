@@ -144,7 +144,9 @@ fn inputs_of_copy(plan: &Plan, copy: &Copy) -> String {
         .sources
         .iter()
         .map(|source| match source {
-            CopySource::Path(text) | CopySource::Url(text) | CopySource::Git(text) => text.clone(),
+            CopySource::Path(text) | CopySource::Url(text) | CopySource::Git { text, .. } => {
+                text.clone()
+            }
             CopySource::Inline(file) => format!("<<{}", file.name),
         })
         .collect();

@@ -20,7 +20,7 @@ pub(super) async fn prepare(
     environment: &Environment,
     session: Session,
 ) -> Result<(Recipe, Surroundings), Vec<Diagnostic>> {
-    let recipe = run::read(request).map_err(ended)?;
+    let recipe = run::read(request, &session.sink).await.map_err(ended)?;
     let engine = connect(global, environment).await;
     let around = Surroundings {
         engine: engine.map_err(|error| vec![error])?,

@@ -46,7 +46,10 @@ variables! {
     DOCKER_HOST: "the address of the engine";
     DOCKER_TLS_VERIFY: "when not empty, the engine is reached over TLS and verified";
     HOME: "where the directories of Docker and bowline are when nothing else says so";
+    HTTPS_PROXY: "the proxy for `https` addresses that bowline fetches itself";
+    HTTP_PROXY: "the proxy for `http` addresses that bowline fetches itself";
     NO_COLOR: "when not empty, nothing is coloured";
+    NO_PROXY: "hosts that are asked without a proxy, with commas";
     SOURCE_DATE_EPOCH: "becomes the build argument of that name when it is not given";
     SSH_AUTH_SOCK: "the agent of `--ssh default`";
     TERM: "when it is `dumb`, progress output stays plain";

@@ -14,7 +14,7 @@ use super::args::BuildArgs;
 use super::environment::{self as names, Environment, NotText};
 use crate::diag::Diagnostic;
 use crate::image::{Platform, Reference};
-use crate::request::{BuildRequest, NetworkChoice, Report};
+use crate::request::{BuildRequest, NetworkChoice, Proxies, Report};
 
 pub(super) type Result<T> = std::result::Result<T, Diagnostic>;
 
@@ -58,6 +58,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         no_cache_filter: list(&args.no_cache_filter, str::to_lowercase),
         outputs,
         parallel: parallel(args.parallel.as_deref(), environment)?,
+        proxies: proxies(environment)?,
         cache_dir: environment.cache_dir(),
         scratch_dir: environment.scratch_dir(),
         report: progress::report(args, debug, environment)?,
@@ -76,6 +77,25 @@ pub(super) fn network(flag: Option<&str>, environment: &Environment) -> Result<N
 /// How a command shows itself that answers a question and builds nothing.
 pub(super) fn aside(debug: bool, environment: &Environment) -> Report {
     progress::aside(debug, environment)
+}
+
+/// As in Go: a variable may be in capitals or not, and an empty one is none.
+fn proxies(environment: &Environment) -> Result<Proxies> {
+    let find = |variable: names::Variable| -> Result<Option<String>> {
+        let lower = variable.name.to_lowercase();
+        for name in [variable.name, &lower] {
+            match environment.named(name)? {
+                Some(value) if !value.is_empty() => return Ok(Some(value.to_owned())),
+                _ => {}
+            }
+        }
+        Ok(None)
+    };
+    Ok(Proxies {
+        http: find(names::HTTP_PROXY)?,
+        https: find(names::HTTPS_PROXY)?,
+        exempt: find(names::NO_PROXY)?,
+    })
 }
 
 /// The items of flags that take lists with commas and may be repeated.

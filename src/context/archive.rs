@@ -32,7 +32,7 @@ pub enum Compression {
 
 impl Compression {
     /// What the first bytes of a content say.
-    fn of(head: &[u8]) -> Self {
+    pub(in crate::context) fn of(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [b'B', b'Z', b'h', ..] => Self::Bzip2,
@@ -43,7 +43,10 @@ impl Compression {
         }
     }
 
-    fn open<'a>(self, content: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub(in crate::context) fn open<'a>(
+        self,
+        content: impl Read + 'a,
+    ) -> io::Result<Box<dyn Read + 'a>> {
         let content = BufReader::with_capacity(64 * 1024, content);
         Ok(match self {
             Self::None => return Ok(Box::new(content)),
@@ -73,6 +76,12 @@ pub fn detect(content: &mut dyn Read) -> Option<Compression> {
     let whole = head.chain(content);
     let mut archive = TarReader::new(compression.open(whole).ok()?);
     archive.next().ok()?.is_some().then_some(compression)
+}
+
+/// Whether the first bytes of what came as a context say that it is an archive. An empty archive
+/// says nothing, and counts as none.
+pub fn is_archive(head: &[u8]) -> bool {
+    Compression::of(head) != Compression::None || TarReader::<&[u8]>::is_header(head)
 }
 
 /// Where and how to unpack.
@@ -351,7 +360,7 @@ impl<W: Write> Unpacking<'_, '_, W> {
 }
 
 /// Whether a path goes out of the directory that it is relative to, at its end.
-fn leaves(path: &str) -> bool {
+pub(in crate::context) fn leaves(path: &str) -> bool {
     let cleaned = clean(path.trim_start_matches('/'));
     cleaned == ".." || cleaned.starts_with("../")
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::diag::{Class, Diagnostic};
 
+use super::archive::UnpackError;
 use super::ignore::IgnoredBy;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,6 +47,8 @@ pub enum Error {
     /// An archive that cannot be read.
     #[error("the archive is broken: {0}")]
     Archive(#[source] io::Error),
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Kind, LinkId, Mtime, Xattr};
 use super::error::{Error, Result};
+use super::one_file::Part;
 use super::path::{inside, join, parents, split};
 use super::tar::read::TarReader;
 use super::tree::FileTree;
@@ -183,29 +184,11 @@ impl FileTree for TarTree {
 
     fn open(&self, entry: &Entry) -> Result<Box<dyn Read + Send>> {
         let contents = Arc::clone(&self.contents);
-        Ok(Box::new(Content {
-            contents,
+        Ok(Box::new(Part {
+            content: contents,
             at: entry.origin.offset,
             left: entry.size,
         }))
-    }
-}
-
-struct Content {
-    contents: Arc<File>,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Content {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer
-            .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let got = self.contents.read_at(&mut buffer[..wanted], self.at)?;
-        self.at += got as u64;
-        self.left -= got as u64;
-        Ok(got)
     }
 }
 
@@ -224,6 +207,8 @@ pub(super) fn is_carried(attribute: &str) -> bool {
         .any(|prefix| attribute.starts_with(prefix));
     attribute == "security.capability" || kept && !attribute.starts_with("trusted.overlay.")
 }
+
+mod unpack;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{BaseIndex, ContextIndex, StageIndex};
+use crate::request::address::GitUrl;
 
 /// What a step does. Serialised, it is part of the step's cache key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,8 +80,19 @@ pub struct Copy {
     /// `ADD --checksum=`
     pub checksum: Option<String>,
     pub keep_git_dir: Option<bool>,
-    /// Whether archives are unpacked.
-    pub unpack: bool,
+    /// `ADD --unpack=`: without it `ADD` unpacks archives that are no downloads.
+    pub unpack: Option<bool>,
+}
+
+impl Copy {
+    /// Whether an archive is unpacked.
+    pub fn unpacks(&self, from_url: bool) -> bool {
+        self.add && self.unpack.unwrap_or(!from_url)
+    }
+}
+
+fn only_name<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&super::url_name(url))
 }
 
 /// Where the sources of a copy are.
@@ -102,9 +114,15 @@ pub enum CopyFrom {
 pub enum CopySource {
     /// A path or pattern in the build context, a stage or an image.
     Path(String),
-    /// `http://` or `https://`
-    Url(String),
-    Git(String),
+    /// `http://` or `https://`. What counts is the name that the file gets, and its content.
+    Url(#[serde(serialize_with = "only_name")] String),
+    /// A repository. What counts is what is in it.
+    Git {
+        #[serde(skip)]
+        text: String,
+        #[serde(skip)]
+        url: GitUrl,
+    },
     Inline(Inline),
 }
 

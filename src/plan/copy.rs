@@ -4,6 +4,7 @@ use super::action::{Action, Chmod, Copy, CopyFrom, CopySource, Inline};
 use super::errors::{at, expand_failed};
 use super::history;
 use super::name;
+use super::remote;
 use super::state::State;
 use crate::diag::Diagnostic;
 use crate::dockerfile::ast::{self, AddInst, CopyInst, Instruction, Spanned, Word};
@@ -30,7 +31,7 @@ impl State {
             excludes: copy.excludes.iter().map(|word| word.text.clone()).collect(),
             checksum: None,
             keep_git_dir: None,
-            unpack: false,
+            unpack: None,
         };
         self.finish_copy(inst, &copy.dest, action)
     }
@@ -54,8 +55,9 @@ impl State {
             excludes: add.excludes.iter().map(|word| word.text.clone()).collect(),
             checksum: self.expand_optional(inst, add.checksum.as_ref())?,
             keep_git_dir: add.keep_git_dir.map(|flag| flag.value),
-            unpack: add.unpack.is_none_or(|flag| flag.value),
+            unpack: add.unpack.map(|flag| flag.value),
         };
+        let action = remote::checked(inst, add, action)?;
         self.finish_copy(inst, &add.dest, action)
     }
 
@@ -84,7 +86,7 @@ impl State {
             match source {
                 ast::CopySource::Path(word) => {
                     let text = self.expand(inst, word)?;
-                    found.push(source_of(inst, word, text, add)?);
+                    found.push(remote::source(inst, word, text, add)?);
                 }
                 ast::CopySource::Inline(file) => {
                     let content = if file.expand {
@@ -164,42 +166,9 @@ impl Copy {
             excludes: Vec::new(),
             checksum: None,
             keep_git_dir: None,
-            unpack: false,
+            unpack: None,
         }
     }
-}
-
-fn source_of(
-    inst: &Instruction,
-    word: &Word,
-    text: String,
-    add: bool,
-) -> Result<CopySource, Diagnostic> {
-    if is_git(&text) {
-        if !add {
-            return Err(
-                at(inst, word.span, "`COPY` cannot take a git repository").with_hint("use `ADD`")
-            );
-        }
-        return Ok(CopySource::Git(text));
-    }
-    if text.starts_with("http://") || text.starts_with("https://") {
-        if !add {
-            return Err(at(inst, word.span, "`COPY` cannot take a URL").with_hint("use `ADD`"));
-        }
-        return Ok(CopySource::Url(text));
-    }
-    Ok(CopySource::Path(text))
-}
-
-/// Addresses that mean a git repository and nothing else.
-fn is_git(text: &str) -> bool {
-    let path = text.split(['#', '?']).next().unwrap_or(text);
-    let web = path.starts_with("http://") || path.starts_with("https://");
-    text.starts_with("git://")
-        || text.starts_with("git@")
-        || text.starts_with("ssh://")
-        || (web && path.strip_suffix(".git").is_some())
 }
 
 /// `[ugoa]*[-+=][rwxXst]*`, several joined by commas.
@@ -225,7 +194,7 @@ fn history_line(copy: &Copy, dest: &str) -> String {
     }
     for source in &copy.sources {
         match source {
-            CopySource::Path(text) | CopySource::Url(text) | CopySource::Git(text) => {
+            CopySource::Path(text) | CopySource::Url(text) | CopySource::Git { text, .. } => {
                 line.push_str(&format!(" {text}"));
             }
             CopySource::Inline(file) => line.push_str(&format!(" <<{}", file.name)),

@@ -18,6 +18,7 @@ mod metadata;
 mod name;
 mod onbuild;
 mod ports;
+mod remote;
 mod run;
 mod state;
 mod target;
@@ -32,6 +33,7 @@ pub use action::{
     Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir,
 };
 pub use graph::{Graph, graph};
+pub use remote::url_name;
 pub use state::clean;
 
 use crate::image::{ImageConfig, Platform, Reference};

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::build::{self, Builder, Contexts, Ledger, Parts, Settings, Snapshot};
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{Engine, NetworkMode};
+use crate::fetch::{self, Remotes};
 use crate::output;
 use crate::plan::{self, Plan};
 use crate::progress::{Event, Numbering, Sink};
@@ -81,18 +82,32 @@ struct Prepared {
 pub struct Recipe {
     parsed: crate::dockerfile::Parsed,
     contexts: Contexts,
+    remotes: Arc<Remotes>,
+    numbering: Arc<Numbering>,
 }
 
 /// Reads the Dockerfile.
 ///
 /// # Errors
 /// With every independent mistake in it.
-pub fn read(request: &BuildRequest) -> Result<Recipe, Ended> {
+pub async fn read(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Recipe, Ended> {
     unsupported::refuse(request)?;
-    let dockerfile = recipe::dockerfile(request)?;
+    let numbering = Arc::new(Numbering::new(Arc::clone(sink)));
+    let remotes = Arc::new(Remotes::new(fetch::Settings {
+        proxies: request.proxies.clone(),
+        cache_dir: request.cache_dir.clone(),
+        scratch_dir: request.scratch_dir.clone(),
+    }));
+    let main = context::main(request, &remotes, &numbering).await?;
+    let dockerfile = recipe::dockerfile(request, &main, &remotes).await?;
     let parsed = crate::dockerfile::parse(&dockerfile)?;
-    let contexts = context::contexts(request, &dockerfile)?;
-    Ok(Recipe { parsed, contexts })
+    let contexts = context::contexts(request, main, &dockerfile, &remotes)?;
+    Ok(Recipe {
+        parsed,
+        contexts,
+        remotes,
+        numbering,
+    })
 }
 
 /// Builds an image.
@@ -139,7 +154,7 @@ async fn build_in(
     // What killed builds left goes away beside this build.
     let sweeper = Arc::clone(ledger);
     let sweeping = tokio::spawn(async move { sweeper.sweep().await });
-    let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
+    let numbering = Arc::clone(&recipe.numbering);
     let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, ledger, &numbering, prepared);
@@ -205,6 +220,7 @@ fn builder(
         plan: prepared.plan,
         bases: prepared.bases,
         contexts: recipe.contexts.clone(),
+        remotes: Arc::clone(&recipe.remotes),
         settings: Settings {
             network: prepared.network,
             extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
@@ -264,7 +280,7 @@ pub async fn preview(
     around: &Surroundings,
 ) -> Result<String, Ended> {
     let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
-    let numbering = Arc::new(Numbering::new(Arc::clone(&around.sink)));
+    let numbering = Arc::clone(&recipe.numbering);
     let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, &ledger, &numbering, prepared);

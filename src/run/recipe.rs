@@ -5,21 +5,35 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::context::Main;
 use super::environment;
+use crate::context::{self, FileTree};
 use crate::diag::{Diagnostic, suggest};
 use crate::engine::EngineInfo;
+use crate::fetch::Remotes;
 use crate::plan;
 use crate::request::{BuildRequest, ContextSource, DockerfileSource};
 use crate::source::SourceFile;
 
 /// The largest Dockerfile and ignore file that are read, in bytes.
-const MAX_TEXT: u64 = 16 << 20;
+pub(super) const MAX_TEXT: u64 = 16 << 20;
 
 /// Reads the Dockerfile. Without `-f` it is `Dockerfile` or, as in Docker, `dockerfile` in the
 /// context.
-pub(super) fn dockerfile(request: &BuildRequest) -> Result<Arc<SourceFile>, Diagnostic> {
-    match &request.dockerfile {
-        DockerfileSource::Stdin => {
+pub(super) async fn dockerfile(
+    request: &BuildRequest,
+    main: &Main,
+    remotes: &Remotes,
+) -> Result<Arc<SourceFile>, Diagnostic> {
+    match (&request.dockerfile, main) {
+        (DockerfileSource::InContext, Main::Text(bytes)) => {
+            Ok(SourceFile::from_bytes("Dockerfile", bytes))
+        }
+        (_, Main::Text(_)) => {
+            let message = "standard input holds a Dockerfile, and `--file` names another";
+            Err(Diagnostic::error(message).with_hint("leave `--file` out, or give a context"))
+        }
+        (DockerfileSource::Stdin, _) => {
             let mut bytes = Vec::new();
             let mut input = std::io::stdin().lock().take(MAX_TEXT);
             input
@@ -27,14 +41,26 @@ pub(super) fn dockerfile(request: &BuildRequest) -> Result<Arc<SourceFile>, Diag
                 .map_err(|error| environment(format!("cannot read standard input: {error}")))?;
             Ok(SourceFile::from_bytes("Dockerfile", &bytes))
         }
-        DockerfileSource::Path(path) => read(path, &shown(path)),
-        DockerfileSource::Url(_) => Err(Diagnostic::error(
-            "a Dockerfile behind a URL is not supported yet",
-        )),
-        DockerfileSource::InContext => {
-            let ContextSource::Directory(dir) = &request.context else {
-                return Err(unsupported_context(&request.context));
-            };
+        (DockerfileSource::Url(url), _) => {
+            let file = remotes.file(url, None, &|_, _| {}).await?;
+            let mut bytes = Vec::new();
+            let read = super::context::content(&file)
+                .take(MAX_TEXT)
+                .read_to_end(&mut bytes);
+            read.map_err(|error| environment(format!("cannot read the download: {error}")))?;
+            Ok(SourceFile::from_bytes("Dockerfile", &bytes))
+        }
+        (_, Main::OneFile(tree, name)) => in_tree(&**tree, name),
+        (DockerfileSource::Path(path), Main::Tree(tree)) => {
+            let of_machine = path.is_absolute() && request.context != ContextSource::Stdin;
+            if of_machine {
+                return read(path, &shown(path));
+            }
+            in_tree(&**tree, &path.to_string_lossy())
+        }
+        (DockerfileSource::InContext, Main::Tree(tree)) => in_tree(&**tree, "Dockerfile"),
+        (DockerfileSource::Path(path), Main::Directory(_)) => read(path, &shown(path)),
+        (DockerfileSource::InContext, Main::Directory(dir)) => {
             let path = dir.join("Dockerfile");
             let lower = dir.join("dockerfile");
             if !path.exists() && lower.exists() {
@@ -43,6 +69,40 @@ pub(super) fn dockerfile(request: &BuildRequest) -> Result<Arc<SourceFile>, Diag
             read(&path, "Dockerfile")
         }
     }
+}
+
+/// The Dockerfile at a path of a context that is no directory.
+fn in_tree(tree: &dyn FileTree, path: &str) -> Result<Arc<SourceFile>, Diagnostic> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut names = vec![name];
+    if name == "Dockerfile" {
+        names.push("dockerfile");
+    }
+    for name in names {
+        let path = format!("{folder}/{name}");
+        let found = context::resolve(tree, &path).and_then(|real| tree.lstat(&real));
+        let Some(entry) = found.map_err(|error| error.diagnostic())? else {
+            continue;
+        };
+        if !entry.is_file() {
+            return Err(Diagnostic::error(format!("`{path}` is not a file")));
+        }
+        let mut bytes = Vec::new();
+        let content = tree.open(&entry).map_err(|error| error.diagnostic())?;
+        let read = content.take(MAX_TEXT).read_to_end(&mut bytes);
+        read.map_err(|error| environment(format!("cannot read the Dockerfile: {error}")))?;
+        return Ok(SourceFile::from_bytes(name, &bytes));
+    }
+    let refused = Diagnostic::error(format!("there is no `{path}` in the {}", tree.place()));
+    let all = tree.below("").unwrap_or_default();
+    let similar = all.iter().map(|entry| entry.path.as_str());
+    let similar = similar
+        .into_iter()
+        .find(|path| path.to_lowercase().contains("dockerfile"));
+    Err(match similar {
+        Some(name) => refused.with_hint(format!("did you mean `--file {name}`?")),
+        None => refused.with_hint("name the Dockerfile with `--file`"),
+    })
 }
 
 fn read(path: &Path, name: &str) -> Result<Arc<SourceFile>, Diagnostic> {
@@ -109,17 +169,6 @@ pub(super) fn shown(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-pub(super) fn unsupported_context(source: &ContextSource) -> Diagnostic {
-    let what = match source {
-        ContextSource::Directory(_) => "this context",
-        ContextSource::Stdin => "a context on standard input",
-        ContextSource::Git(_) => "a git repository as the context",
-        ContextSource::Url(_) => "a URL as the context",
-    };
-    Diagnostic::error(format!("{what} is not supported yet"))
-        .with_hint("give a directory as the last argument")
 }
 
 /// What the planner has to know of the request.

@@ -10,15 +10,13 @@ pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
         }
         _ => true,
     });
-    let other_context = request.build_contexts.iter().any(|(_, context)| {
-        matches!(
-            context,
-            NamedContext::Git(_) | NamedContext::Url(_) | NamedContext::OciLayout { .. }
-        )
-    });
+    let other_context = request
+        .build_contexts
+        .iter()
+        .any(|(_, context)| matches!(context, NamedContext::OciLayout { .. }));
     let found = [
         (other_output, "an output other than the engine's images"),
-        (other_context, "a build context of this kind"),
+        (other_context, "`oci-layout://`"),
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
     ];

@@ -78,9 +78,12 @@ pub struct Observed {
 
 /// Builds a case as often as it wants, and looks at the last image.
 pub fn observe(case: &Case, builder: &Builder, salt: &str) -> Result<Observed, String> {
-    let server = case.www().map(Server::start).transpose()?;
+    let server = case.is_served().then(Server::start).transpose()?;
     let address = server.as_ref().map(|server| server.address().to_owned());
     let copy = case.copy(salt, address)?;
+    if let Some(server) = &server {
+        server.serve(copy.path().join("www"));
+    }
     let tag = format!("bowline-conformance:{salt}");
     let remover = Remover(vec![tag.clone(), copy.base_image()]);
     if case.has_base() {

@@ -14,7 +14,7 @@ use crate::support::{finish, root};
 
 /// In Dockerfiles, arguments and scripts: replaced by something that no build has seen before.
 pub const SALT: &str = "@SALT@";
-/// Replaced by the address of a web server that serves the case's folder `www`.
+/// In `case.json` too: replaced by the address of a web server that serves the copy's `www`.
 pub const SERVER: &str = "@SERVER@";
 
 /// What builds again: the folder that is copied over the case, before the second build on.
@@ -98,9 +98,9 @@ impl Case {
         wanted.is_none_or(|wanted| wanted == ARCH)
     }
 
-    pub fn www(&self) -> Option<PathBuf> {
-        let folder = self.folder.join("www");
-        folder.is_dir().then_some(folder)
+    /// Whether there is something to fetch: in the folder `www`, or put there by `setup.sh`.
+    pub fn is_served(&self) -> bool {
+        self.folder.join("www").is_dir() || self.settings["served"] == true
     }
 
     pub fn has_base(&self) -> bool {
@@ -176,7 +176,7 @@ impl Case {
             self.settings["context"]
                 .as_str()
                 .unwrap_or("context")
-                .to_owned(),
+                .replace(SERVER, copy.server.as_deref().unwrap_or(SERVER)),
         );
         let environment = copy
             .lines("env")
@@ -252,6 +252,7 @@ impl Copy {
             .args(["-ec", "umask 022; . \"$0\""])
             .arg(&script)
             .arg(build)
+            .env("FIXTURES", folder())
             .env("SALT", &self.salt)
             .env("TZ", "UTC")
             .current_dir(self.path().join("context"));

@@ -1,11 +1,11 @@
-//! A web server for `ADD` of addresses: the files of a folder, on the loopback.
+//! A web server for what is fetched: the files of a folder, on the loopback.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 /// Serves until it is dropped. A file `NAME.headers` beside a file holds further header lines,
@@ -13,11 +13,12 @@ use std::thread;
 pub struct Server {
     address: String,
     port: u16,
+    folder: Arc<OnceLock<PathBuf>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
-    pub fn start(folder: PathBuf) -> Result<Self, String> {
+    pub fn start() -> Result<Self, String> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = listener
             .local_addr()
@@ -25,12 +26,14 @@ impl Server {
             .port();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let folder = Arc::new(OnceLock::new());
+        let served: Arc<OnceLock<PathBuf>> = Arc::clone(&folder);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let (Ok(stream), folder) = (stream, folder.clone()) else {
+                let (Ok(stream), Some(folder)) = (stream, served.get().cloned()) else {
                     continue;
                 };
                 // A client that goes away is no concern of ours.
@@ -40,8 +43,15 @@ impl Server {
         Ok(Self {
             address: format!("http://127.0.0.1:{port}"),
             port,
+            folder,
             stop,
         })
+    }
+
+    /// From now on the files of this folder are there.
+    pub fn serve(&self, folder: PathBuf) {
+        // There is one folder for the whole case.
+        drop(self.folder.set(folder));
     }
 
     pub fn address(&self) -> &str {

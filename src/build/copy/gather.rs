@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::remote::{Remote, Want};
 use super::spool;
 use crate::build::builder::Builder;
 use crate::build::failure::{self, Failure};
 use crate::build::snapshot::Snapshot;
 use crate::cache::Inputs;
 use crate::context::archive::{self, Compression};
-use crate::context::{self, FileTree, Match, Options, digest, select};
+use crate::context::{self, FileTree, Match, NoFiles, Options, digest, select};
 use crate::diag::Diagnostic;
 use crate::plan::{Copy, CopyFrom, CopySource, Step};
 use crate::progress::Running;
@@ -53,7 +54,8 @@ impl Builder {
         step: &Step,
         copy: &Copy,
     ) -> Result<Inputs, Failure> {
-        Ok(self.gather_from_context(step, copy).await?.inputs())
+        let files = self.gather_from_context(step, copy, Want::Name).await?;
+        Ok(files.inputs())
     }
 
     /// Finds the files of a copy.
@@ -69,13 +71,18 @@ impl Builder {
                 let tree =
                     spool::tree(&source.rootfs, copy, &self.settings.scratch, progress).await;
                 let tree = tree.map_err(|problem| Arc::new(problem.at(step)))?;
-                self.select_files(step, copy, tree).await
+                self.select_files(step, copy, tree, Vec::new()).await
             }
-            _ => self.gather_from_context(step, copy).await,
+            _ => self.gather_from_context(step, copy, Want::Content).await,
         }
     }
 
-    async fn gather_from_context(&self, step: &Step, copy: &Copy) -> Result<Files, Failure> {
+    async fn gather_from_context(
+        &self,
+        step: &Step,
+        copy: &Copy,
+        want: Want,
+    ) -> Result<Files, Failure> {
         let needs_context = copy
             .sources
             .iter()
@@ -85,7 +92,8 @@ impl Builder {
         } else {
             Arc::new(NoFiles)
         };
-        self.select_files(step, copy, tree).await
+        let remotes = self.remotes_of(step, copy, want).await?;
+        self.select_files(step, copy, tree, remotes).await
     }
 
     /// The files of the build context or of a named one, for steps that read from it.
@@ -106,10 +114,11 @@ impl Builder {
         step: &Step,
         copy: &Copy,
         tree: Arc<dyn FileTree>,
+        remotes: Vec<Remote>,
     ) -> Result<Files, Failure> {
         let copy = copy.clone();
         let cache = Arc::clone(&self.contexts.stat_cache);
-        let work = move || find(&copy, &tree, Some(&cache));
+        let work = move || find(&copy, &tree, remotes, Some(&cache));
         let found = tokio::task::spawn_blocking(work).await;
         match found {
             Ok(Ok(files)) => Ok(files),
@@ -123,7 +132,6 @@ impl Builder {
 pub(super) enum Problem {
     Context(context::Error),
     Engine(crate::engine::EngineError),
-    Unsupported(&'static str),
     Other(Diagnostic),
 }
 
@@ -145,7 +153,6 @@ impl Problem {
         let diagnostic = match self {
             Self::Context(error) => error.diagnostic(),
             Self::Engine(error) => failure::of_engine(&error),
-            Self::Unsupported(what) => Diagnostic::error(format!("{what} is not supported yet")),
             Self::Other(diagnostic) => diagnostic,
         };
         diagnostic.with_label(&step.source, step.span, "")
@@ -155,12 +162,14 @@ impl Problem {
 fn find(
     copy: &Copy,
     tree: &Arc<dyn FileTree>,
+    remotes: Vec<Remote>,
     cache: Option<&context::StatCache>,
 ) -> Result<Files, Problem> {
     let options = Options {
         excludes: copy.excludes.clone(),
         parents: copy.parents,
     };
+    let mut remotes = remotes.into_iter();
     let mut sources = Vec::new();
     let mut hasher = blake3::Hasher::new();
     for source in &copy.sources {
@@ -169,7 +178,7 @@ fn find(
                 let matches = select(&**tree, path, &options)?;
                 hasher.update(&digest(&**tree, &matches, cache)?.0);
                 for found in matches {
-                    sources.push(tree_source(copy, tree, found)?);
+                    sources.push(tree_source(copy, tree, found, false)?);
                 }
             }
             CopySource::Inline(file) => {
@@ -179,8 +188,27 @@ fn find(
                     content: Bytes::from(file.content.clone()),
                 });
             }
-            CopySource::Url(_) => return Err(Problem::Unsupported("`ADD` of a URL")),
-            CopySource::Git(_) => return Err(Problem::Unsupported("`ADD` of a git repository")),
+            CopySource::Url(_) | CopySource::Git { .. } => match remotes.next() {
+                Some(Remote::Known(text)) => {
+                    hasher.update(text.as_bytes());
+                }
+                Some(Remote::File { file, digest }) => {
+                    hasher.update(digest.as_str().as_bytes());
+                    let found = file.whole();
+                    let tree: Arc<dyn FileTree> = file;
+                    sources.push(tree_source(copy, &tree, found, true)?);
+                }
+                Some(Remote::Tree(tree)) => {
+                    let matches = select(&*tree, "/", &options)?;
+                    hasher.update(&digest(&*tree, &matches, None)?.0);
+                    let tree = |found| Source::Tree {
+                        tree: Arc::clone(&tree),
+                        found,
+                    };
+                    sources.extend(matches.into_iter().map(tree));
+                }
+                None => {}
+            },
         }
     }
     Ok(Files {
@@ -189,9 +217,14 @@ fn find(
     })
 }
 
-fn tree_source(copy: &Copy, tree: &Arc<dyn FileTree>, found: Match) -> Result<Source, Problem> {
+fn tree_source(
+    copy: &Copy,
+    tree: &Arc<dyn FileTree>,
+    found: Match,
+    from_url: bool,
+) -> Result<Source, Problem> {
     let tree = Arc::clone(tree);
-    if copy.unpack && found.root.is_file() && found.root.size > 0 {
+    if copy.unpacks(from_url) && found.root.is_file() && found.root.size > 0 {
         let mut content = tree.open(&found.root)?;
         if let Some(compression) = archive::detect(&mut content) {
             return Ok(Source::Archive {
@@ -202,29 +235,4 @@ fn tree_source(copy: &Copy, tree: &Arc<dyn FileTree>, found: Match) -> Result<So
         }
     }
     Ok(Source::Tree { tree, found })
-}
-
-/// The tree of a copy that needs none.
-struct NoFiles;
-
-impl FileTree for NoFiles {
-    fn place(&self) -> &'static str {
-        "build context"
-    }
-
-    fn lstat(&self, _path: &str) -> context::Result<Option<Arc<context::Entry>>> {
-        Ok(None)
-    }
-
-    fn list(&self, _dir: &str) -> context::Result<Vec<Arc<context::Entry>>> {
-        Ok(Vec::new())
-    }
-
-    fn xattrs(&self, _entry: &context::Entry) -> context::Result<Vec<context::Xattr>> {
-        Ok(Vec::new())
-    }
-
-    fn open(&self, _entry: &context::Entry) -> context::Result<Box<dyn std::io::Read + Send>> {
-        Ok(Box::new(std::io::empty()))
-    }
 }

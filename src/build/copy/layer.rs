@@ -189,7 +189,6 @@ impl Problem {
         match self {
             Self::Context(error) => error.to_string(),
             Self::Engine(error) => error.to_string(),
-            Self::Unsupported(what) => format!("{what} is not supported yet"),
             Self::Other(diagnostic) => diagnostic.message.clone(),
         }
     }

@@ -7,10 +7,12 @@ mod chmod;
 mod gather;
 mod layer;
 mod place;
+mod remote;
 mod spool;
 
 pub(super) use gather::Files;
 pub(super) use place::{PlaceError, Placement};
+pub use remote::one_file;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use super::Result;
 use crate::cli::args::BuildArgs;
 use crate::diag::Diagnostic;
 use crate::image::Reference;
+use crate::request::address::GitUrl;
 use crate::request::{ContextSource, DockerfileSource, NamedContext};
 
 pub(super) fn sources(args: &BuildArgs) -> Result<(ContextSource, DockerfileSource)> {
@@ -99,29 +100,14 @@ enum Remote {
 /// only when its path ends in `.git`; `github.com/…` and `user@host:path` are repositories.
 fn remote(source: &OsStr) -> Option<Remote> {
     let text = source.to_str()?;
-    let git = |text: &str| Some(Remote::Git(text.to_owned()));
-    if text.starts_with("./") || text.starts_with("../") {
-        return None;
+    if GitUrl::parse_context(text).is_some() {
+        // What is wrong with it is told when it is fetched.
+        return Some(Remote::Git(text.to_owned()));
     }
-    if text.starts_with("github.com/") {
-        return git(text);
-    }
-    if let Some((scheme, rest)) = text.split_once("://") {
-        let path = rest.split(['#', '?']).next().unwrap_or_default();
-        return match scheme.to_ascii_lowercase().as_str() {
-            "git" | "ssh" => git(text),
-            "http" | "https" if path.ends_with(".git") => git(text),
-            "http" | "https" => Some(Remote::Url(text.to_owned())),
-            _ => None,
-        };
-    }
-    let (host, path) = text.split_once(':')?;
-    let (user, host) = host.split_once('@')?;
-    let word = |text: &str, more: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
-        !text.is_empty() && text.chars().all(plain)
-    };
-    (word(user, "-_.") && word(host, "-.") && !path.is_empty()).then(|| Remote::Git(text.into()))
+    let (scheme, _) = text.split_once("://")?;
+    let web = ["http", "https"];
+    let web = web.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    web.then(|| Remote::Url(text.to_owned()))
 }
 
 #[cfg(test)]

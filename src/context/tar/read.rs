@@ -89,6 +89,12 @@ impl<R: Read> TarReader<R> {
         }
     }
 
+    /// Whether an archive begins like this.
+    pub(in crate::context) fn is_header(head: &[u8]) -> bool {
+        let block = head.first_chunk::<BLOCK>();
+        block.is_some_and(|block| *block != [0; BLOCK] && Fields(block).check().is_ok())
+    }
+
     fn block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
