@@ -78,6 +78,14 @@ pub fn detect(content: &mut dyn Read) -> Option<Compression> {
     archive.next().ok()?.is_some().then_some(compression)
 }
 
+/// A content without its compression, if it has one.
+pub fn decompressed<'a>(mut content: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut head = Vec::with_capacity(6);
+    content.by_ref().take(6).read_to_end(&mut head)?;
+    let compression = Compression::of(&head);
+    compression.open(io::Cursor::new(head).chain(content))
+}
+
 /// Whether the first bytes of what came as a context say that it is an archive. An empty archive
 /// says nothing, and counts as none.
 pub fn is_archive(head: &[u8]) -> bool {

@@ -69,7 +69,7 @@ pub(super) struct Commit {
     pub(super) reference: String,
 }
 
-/// Finds the commit that an address means.
+/// Finds the commit that an address means, without the network where it says it itself.
 pub(super) async fn resolve(url: &GitUrl) -> Result<Commit, Diagnostic> {
     if let Some(commit) = url
         .known_commit()
@@ -80,6 +80,12 @@ pub(super) async fn resolve(url: &GitUrl) -> Result<Commit, Diagnostic> {
             reference: String::new(),
         });
     }
+    look_up(url).await
+}
+
+/// Asks the repository for the commit of a branch or tag, which must be the one that the address
+/// wants.
+async fn look_up(url: &GitUrl) -> Result<Commit, Diagnostic> {
     let git = Git::new(Path::new("/"), None);
     let reference = match url.reference.as_str() {
         "" => default_branch(&git, url).await?,
@@ -154,13 +160,20 @@ pub(super) async fn check_out(
     commit: &Commit,
     scratch: &Path,
 ) -> Result<Arc<dyn FileTree>, Diagnostic> {
+    // The commit was believed for the cache; now the branch or tag must agree.
+    let named = !url.reference.is_empty() && !is_commit(&url.reference);
+    let commit = if named && commit.reference.is_empty() {
+        &look_up(url).await?
+    } else {
+        commit
+    };
     let folder = tempfile::Builder::new()
         .prefix("bowline-git-")
         .tempdir_in(scratch)
         .map_err(|error| unusable(&error))?;
     let work = folder.path().join("tree");
     fs_err::create_dir(&work).map_err(|error| unusable(&error))?;
-    let keeps = url.keep_git_dir == Some(true) && is_root(&url.subdirectory);
+    let keeps = url.keep_git_dir == Some(true) && url.directory().is_empty();
     let git_dir = if keeps {
         work.join(".git")
     } else {
@@ -295,33 +308,21 @@ async fn submodules(git: &Git) -> Result<(), Problem> {
 
 /// The checked out files, below the subdirectory that is meant. They go away with the tree.
 fn opened(folder: TempDir, work: &Path, url: &GitUrl) -> Result<Arc<dyn FileTree>, Diagnostic> {
-    let missing = || {
-        Diagnostic::error(format!(
-            "the repository `{}` has no directory `{}`",
-            redacted(&url.remote),
-            url.subdirectory
-        ))
-    };
-    let work = fs_err::canonicalize(work).map_err(|error| unusable(&error))?;
-    let root = if is_root(&url.subdirectory) {
-        work.clone()
-    } else {
-        let below = url.subdirectory.trim_start_matches('/');
-        fs_err::canonicalize(work.join(below)).map_err(|_| missing())?
-    };
-    // A link or `..` could lead out of the checkout.
-    if !root.starts_with(&work) || !root.is_dir() {
-        return Err(missing());
+    let mut root = work.to_owned();
+    for part in url.directory().split('/').filter(|part| !part.is_empty()) {
+        root.push(part);
+        // A link could lead out of the checkout.
+        if !fs_err::symlink_metadata(&root).is_ok_and(|found| found.is_dir()) {
+            return Err(Diagnostic::error(format!(
+                "the repository `{}` has no directory `{}`",
+                redacted(&url.remote),
+                url.subdirectory
+            )));
+        }
     }
     let place = format!("repository `{}`", redacted(&url.remote));
     let tree = Checkout::open(folder, &root, place).map_err(|error| error.diagnostic())?;
     Ok(Arc::new(tree))
-}
-
-fn is_root(subdirectory: &str) -> bool {
-    subdirectory
-        .split('/')
-        .all(|part| part.is_empty() || part == ".")
 }
 
 fn mismatch(url: &GitUrl, wanted: &str, found: &str) -> Diagnostic {

@@ -164,7 +164,7 @@ impl Remotes {
         let keeps = url.keep_git_dir == Some(true);
         let kept = if keeps { commit.reference.as_str() } else { "" };
         let modules = url.submodules != Some(false);
-        let below = &url.subdirectory;
+        let below = url.directory();
         Ok(format!("{} {keeps} {kept} {modules} {below}", commit.id))
     }
 

@@ -115,6 +115,21 @@ impl GitUrl {
         }
     }
 
+    /// The subdirectory, cleaned: `..` leads to the root at most. Empty for the root.
+    pub fn directory(&self) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.subdirectory.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    parts.pop();
+                }
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    }
+
     /// The commit, when the address names it in full.
     pub fn known_commit(&self) -> Option<&str> {
         let full = |text: &&str| is_commit(text);
@@ -283,6 +298,14 @@ mod tests {
         ] {
             let found = parse(text).map(|url| url.unwrap());
             assert_eq!(found, expected, "{text}");
+        }
+        for (text, directory) in [
+            ("/a/./b/", "a/b"),
+            ("../a", "a"),
+            ("a/../..", ""),
+            (".", ""),
+        ] {
+            assert_eq!(url("x", "", text).directory(), directory);
         }
         let github = GitUrl::parse_context("github.com/a/b#c").unwrap().unwrap();
         assert_eq!(github, url("https://github.com/a/b", "c", ""));

@@ -7,7 +7,9 @@ use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{BaseImage, Engine, EngineError, PullEvent};
 use crate::plan::{BaseIndex, BaseWanted, Graph};
 use crate::progress::{Numbering, Running, StepOutcome};
+use crate::request::{BuildRequest, NamedContext};
 
+use super::layout::{self, Layout};
 use super::remembered::Remembered;
 
 /// The base images of a plan.
@@ -17,7 +19,7 @@ pub(super) type Bases = BTreeMap<BaseIndex, BaseImage>;
 pub(super) async fn supply(
     graph: &mut Graph,
     engine: &dyn Engine,
-    pull: bool,
+    request: &BuildRequest,
     remembered: &Remembered,
     numbering: &Numbering,
 ) -> Result<Bases, Diagnostics> {
@@ -29,7 +31,7 @@ pub(super) async fn supply(
         }
         let mut asked = Vec::new();
         for want in &wanted {
-            asked.push(find(want, engine, pull, remembered, numbering));
+            asked.push(find(want, engine, request, remembered, numbering));
         }
         let mut errors = Diagnostics::new();
         let answers = futures::future::join_all(asked).await;
@@ -49,7 +51,7 @@ pub(super) async fn supply(
 async fn find(
     want: &BaseWanted,
     engine: &dyn Engine,
-    pull: bool,
+    request: &BuildRequest,
     remembered: &Remembered,
     numbering: &Numbering,
 ) -> Result<BaseImage, Diagnostic> {
@@ -58,12 +60,32 @@ async fn find(
         want.reference.canonical()
     );
     let step = numbering.start(&title);
-    let found = find_or_pull(want, engine, pull, remembered, &step).await;
+    let found = match layout_of(want, request) {
+        Some(layout) => {
+            let loaded = layout::load(&layout, &want.platform, engine, &step).await;
+            loaded.map_err(|problem| problem.with_label(&want.source, want.span, ""))
+        }
+        None => find_or_pull(want, engine, request.pull, remembered, &step).await,
+    };
     match &found {
         Ok(_) => step.finish(StepOutcome::Done),
         Err(error) => step.finish(StepOutcome::Failed(error.message.clone())),
     }
     found
+}
+
+/// The OCI layout that a base image is in, if it is in one.
+fn layout_of(want: &BaseWanted, request: &BuildRequest) -> Option<Layout> {
+    let (_, context) = request.build_contexts.get(want.context?)?;
+    let NamedContext::OciLayout { path, tag, digest } = context else {
+        return None;
+    };
+    Some(Layout {
+        path: path.clone(),
+        tag: tag.clone(),
+        digest: digest.clone(),
+        scratch: request.scratch_dir.clone(),
+    })
 }
 
 async fn find_or_pull(

@@ -2,6 +2,7 @@
 
 mod bases;
 mod context;
+mod layout;
 mod network;
 mod recipe;
 mod remembered;
@@ -192,7 +193,7 @@ async fn prepare(
     }
     let bases = {
         let remembered = Remembered::open(&request.cache_dir, engine.info());
-        bases::supply(&mut graph, engine, request.pull, &remembered, numbering).await?
+        bases::supply(&mut graph, engine, request, &remembered, numbering).await?
     };
     let plan = Arc::new(graph.bind()?);
     Ok(Prepared {

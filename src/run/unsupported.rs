@@ -1,7 +1,7 @@
 //! What can be asked for and cannot be done yet: refused by name, never ignored.
 
 use crate::diag::Diagnostic;
-use crate::request::{BuildRequest, NamedContext, OutputKind};
+use crate::request::{BuildRequest, OutputKind};
 
 pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
     let other_output = request.outputs.iter().any(|output| match &output.kind {
@@ -10,13 +10,8 @@ pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
         }
         _ => true,
     });
-    let other_context = request
-        .build_contexts
-        .iter()
-        .any(|(_, context)| matches!(context, NamedContext::OciLayout { .. }));
     let found = [
         (other_output, "an output other than the engine's images"),
-        (other_context, "`oci-layout://`"),
         (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
     ];

@@ -143,7 +143,11 @@ impl Placement {
                 compression,
             } => {
                 let target = self.view.resolve(&clean(dest), true).await?;
-                self.make_dirs(&target).await?;
+                // A mode is for files, not for what is unpacked nor for where it goes.
+                let chmod = self.chmod.take();
+                let made = self.make_dirs(&target).await;
+                self.chmod = chmod;
+                made?;
                 self.archives.push(ArchiveFile {
                     tree: tree.clone(),
                     entry: found.root.clone(),

@@ -4,10 +4,10 @@
 //! root, hard links point to what the archive holds. A later entry replaces an earlier one, and
 //! two directories become one.
 
-use std::io::{BufReader, Read};
+use std::io::Read;
 
 use super::{TarTree, implied, is_carried};
-use crate::context::archive::{Compression, UnpackError, leaves};
+use crate::context::archive::{UnpackError, decompressed, leaves};
 use crate::context::entry::{Kind, Mtime};
 use crate::context::error::{Error, Result};
 use crate::context::path::{inside, join, parents, split};
@@ -17,12 +17,8 @@ use crate::context::tree::{FileTree as _, resolve};
 impl TarTree {
     /// Reads a context to its end, compressed or not. Directories that the archive only implies
     /// are of the time `now`.
-    pub fn unpack(&mut self, mut content: impl Read, now: Mtime) -> Result<()> {
-        let mut head = Vec::with_capacity(6);
-        content.by_ref().take(6).read_to_end(&mut head)?;
-        let compression = Compression::of(&head);
-        let content = BufReader::new(head.chain(content));
-        let content = compression.open(content).map_err(Error::Archive)?;
+    pub fn unpack(&mut self, content: impl Read, now: Mtime) -> Result<()> {
+        let content = decompressed(content).map_err(Error::Archive)?;
         let mut archive = TarReader::new(content);
         while let Some(header) = archive.next().map_err(Error::Archive)? {
             self.unpack_entry(header, &mut archive, now)?;
