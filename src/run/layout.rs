@@ -124,6 +124,7 @@ async fn put(
         let request = LoadRequest {
             below,
             new_layer,
+            take_names: true,
             tags: if last {
                 vec![name.to_owned()]
             } else {
