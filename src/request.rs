@@ -230,6 +230,9 @@ pub struct Report {
     pub metadata_file: Option<PathBuf>,
     /// Where the logs of builds are kept; none is kept without.
     pub log_dir: Option<PathBuf>,
+    /// A socket of the docker CLI that started this program as its plugin, as it names it
+    /// (`@NAME`): when that closes, the CLI has gone.
+    pub docker_cli: Option<String>,
 }
 
 /// How the build shows itself.

@@ -1,7 +1,8 @@
 //! bowline behind the docker CLI: as a plugin, and as what `docker build` calls.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::support::{Bowline, Docker, Finished, Folder, LIMIT, finish};
 
@@ -58,4 +59,39 @@ fn docker_build_calls_bowline_once_it_is_installed() {
     let gone = docker(&bowline, &["bowline", "build", path]);
     assert!(!gone.success(), "{}", gone.everything());
     Docker::remove_image(tag);
+}
+
+#[test]
+fn a_build_ends_with_the_docker_cli_that_called_it() {
+    let bowline = Bowline::new();
+    run(bowline.command().args(["install", "--plugin-only"]));
+    let mark = format!("plugin{}", std::process::id());
+    let folder = Folder::new(&[(
+        "Dockerfile",
+        &format!("FROM busybox\nRUN echo ready-{mark}; sleep 600\n"),
+    )]);
+    let mut command = Docker::command();
+    command
+        .env("DOCKER_CONFIG", bowline.home().join(".docker"))
+        .env("HOME", bowline.home())
+        .args(["bowline", "build", "--progress=plain", "--no-cache"])
+        .arg(folder.path())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let ready = format!(" ready-{mark}");
+    assert!(
+        lines.any(|line| line.ends_with(&ready) && !line.contains("RUN")),
+        "the step never ran"
+    );
+    crate::support::shell(folder.path(), &format!("kill -TERM {}", child.id()));
+    // The plugin holds the pipe as long as it lives.
+    let rest: Vec<String> = lines.collect();
+    child.wait().unwrap();
+    assert!(
+        rest.iter().any(|line| line.contains("cancelled")),
+        "{rest:?}"
+    );
 }

@@ -40,6 +40,7 @@ variables! {
     BUILDKIT_PROGRESS: "the kind of progress output when `--progress` is not given";
     DOCKER_AUTH_CONFIG: "registry credentials, as the content of a `config.json`";
     DOCKER_CERT_PATH: "where the certificates for a TLS connection to the engine are";
+    DOCKER_CLI_PLUGIN_SOCKET: "set by the docker CLI: a socket that closes when it ends";
     DOCKER_CONFIG: "the directory of Docker's `config.json` and contexts";
     DOCKER_CONTEXT: "the Docker context whose engine is used";
     DOCKER_DEFAULT_PLATFORM: "the platform to build for when `--platform` is not given";

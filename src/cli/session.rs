@@ -2,13 +2,16 @@
 
 use std::future::Future;
 use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use indicatif::ProgressDrawTarget;
 use jiff::Timestamp;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +21,8 @@ use super::{logfile, show};
 use crate::diag::{Class, Diagnostic};
 use crate::progress::{Display, Event, Json, Log, Output, Plain, Quiet, Render, Sink, Tty};
 use crate::request::{ProgressMode, Report};
+
+const SIGTERM: u8 = 15;
 
 /// How often a terminal is drawn at most, per second.
 const DRAWINGS: u8 = 12;
@@ -90,6 +95,7 @@ where
             result = work(session) => Some(result),
             () = signals(&stop) => None,
             () = reader_gone(&stop) => None,
+            () = docker_cli_gone(report.docker_cli.as_deref(), &stop) => None,
         }
     });
     // What is still at work has been told to stop, and is not waited for.
@@ -158,7 +164,7 @@ async fn signals(stop: &Stop) {
     let kinds = [
         (SignalKind::hangup(), 1),
         (SignalKind::interrupt(), 2),
-        (SignalKind::terminate(), 15),
+        (SignalKind::terminate(), SIGTERM),
     ];
     let waits = kinds.map(|(kind, number)| {
         Box::pin(async move {
@@ -197,6 +203,33 @@ async fn reader_gone(stop: &Stop) {
         stop.now(Exit::OutputClosed);
     }
     std::future::pending::<()>().await;
+}
+
+/// Stops the build when the docker CLI, whose plugin this is, goes away: it passes no signal on.
+/// Never returns.
+async fn docker_cli_gone(socket: Option<&str>, stop: &Stop) {
+    if let Some(name) = socket {
+        match lifeline(name) {
+            Ok(mut lifeline) => {
+                // Nothing is ever sent: a read ends with the other side.
+                let _ = lifeline.read(&mut [0]).await;
+                stop.now(Exit::Signal(SIGTERM));
+            }
+            Err(error) => tracing::debug!(%error, "the docker CLI cannot be watched"),
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Connects to a socket that is named as Go does: a leading `@` is Linux's abstract name space.
+fn lifeline(name: &str) -> io::Result<UnixStream> {
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    let stream = std::os::unix::net::UnixStream::connect_addr(&address)?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 fn display(report: &Report, now: Timestamp, stop: &Stop) -> Output {
@@ -241,6 +274,7 @@ mod tests {
             iidfile: Some(directory.join("iid")),
             metadata_file: None,
             log_dir: Some(directory.join("logs")),
+            docker_cli: None,
         }
     }
 

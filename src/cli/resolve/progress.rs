@@ -22,6 +22,9 @@ pub(super) fn report(args: &BuildArgs, debug: bool, environment: &Environment) -
         iidfile: args.iidfile.clone(),
         metadata_file: args.metadata_file.clone(),
         log_dir: Some(environment.log_dir()),
+        docker_cli: environment
+            .get(names::DOCKER_CLI_PLUGIN_SOCKET)?
+            .map(str::to_owned),
     })
 }
 
@@ -35,6 +38,7 @@ pub(super) fn aside(debug: bool, environment: &Environment) -> Report {
         iidfile: None,
         metadata_file: None,
         log_dir: None,
+        docker_cli: None,
     }
 }
 
