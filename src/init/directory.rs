@@ -13,6 +13,18 @@ const MAX_LINKS: usize = 40;
 /// Makes `path` and what is missing above it, 0755 and owned by `uid` and `gid`, and gives the
 /// path without links. A link that dangles gets its target made.
 pub(crate) fn make(path: &Path, uid: u32, gid: u32) -> io::Result<PathBuf> {
+    walk(path, &mut |missing| {
+        fs::create_dir(missing)?;
+        chown(missing, Some(uid), Some(gid))?;
+        fs::set_permissions(missing, fs::Permissions::from_mode(0o755))
+    })
+}
+
+/// Gives `path` without links; `create` makes what is missing on the way, and may make nothing.
+pub(crate) fn walk(
+    path: &Path,
+    create: &mut dyn FnMut(&Path) -> io::Result<()>,
+) -> io::Result<PathBuf> {
     let mut done = PathBuf::from("/");
     let mut left = parts(path);
     let mut links = 0;
@@ -36,9 +48,7 @@ pub(crate) fn make(path: &Path, uid: u32, gid: u32) -> io::Result<PathBuf> {
             }
             Ok(_) => done = next,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir(&next)?;
-                chown(&next, Some(uid), Some(gid))?;
-                fs::set_permissions(&next, fs::Permissions::from_mode(0o755))?;
+                create(&next)?;
                 done = next;
             }
             Err(error) => return Err(error),

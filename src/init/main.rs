@@ -3,9 +3,13 @@
 //!
 //! A program of its own, compiled by the build script; it may use nothing but `std`.
 
+mod cache;
+mod confine;
 mod directory;
 mod lookup;
+mod mount;
 mod probe;
+mod supervise;
 mod sys;
 mod user;
 #[allow(dead_code, reason = "the library writes what this program reads")]
@@ -35,31 +39,68 @@ fn main() {
     }
     let (token, Failure(status, message)) = match Request::read(&mut io::stdin().lock()) {
         Ok(request) => {
-            let Err(failure) = run(&request);
+            let failure = match run(&request) {
+                Ok(status) => std::process::exit(status),
+                Err(failure) => failure,
+            };
             (request.token, failure)
         }
         Err(error) => (String::new(), Failure(SETUP_FAILED, error.to_string())),
     };
-    let line = wire::failure_line(&token, &message);
-    let _ = io::stderr().write_all(line.as_bytes());
+    tell(&wire::failure_line(&token, &message));
     std::process::exit(status);
 }
 
-fn run(request: &Request) -> Result<std::convert::Infallible, Failure> {
+/// Becomes the command, or runs it and gives its status where something is left to do after it.
+fn run(request: &Request) -> Result<i32, Failure> {
     sys::set_umask(0o022);
-    write_files(request)?;
+    let root = fs::metadata("/").map_err(setup("cannot see /"))?.dev();
+    write_files(request, root)?;
     let null = fs::File::open("/dev/null").map_err(setup("cannot open /dev/null"))?;
     sys::replace_stdin(&null).map_err(setup("cannot replace standard input"))?;
     drop(null);
 
-    let passwd = read_users("/etc/passwd");
-    let who = user::resolve(&request.user, &passwd, &read_users("/etc/group"))
-        .map_err(|error| Failure(SETUP_FAILED, error.to_string()))?;
-    let env = environment(request, user::home(who.uid, &passwd));
-    become_user_in_directory(request, &who)?;
+    if request.mounts.is_empty() && request.needles.is_empty() {
+        return Err(become_command(request));
+    }
+    let mounted = mount::mount_all(&request.mounts, root);
+    let mounted = mounted.map_err(|message| Failure(SETUP_FAILED, message))?;
+    let status = supervise::run(|| {
+        let Failure(status, message) = become_command(request);
+        tell(&wire::failure_line(&request.token, &message));
+        status
+    });
+    let status = status.map_err(setup("cannot run the command"))?;
+    mounted
+        .unmount_all()
+        .map_err(|message| Failure(SETUP_FAILED, message))?;
+    Ok(status)
+}
+
+fn tell(line: &str) {
+    // Nobody listens any more when this fails.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Returns only when that failed.
+fn become_command(request: &Request) -> Failure {
+    let prepared = || {
+        let passwd = read_users("/etc/passwd");
+        let who = user::resolve(&request.user, &passwd, &read_users("/etc/group"))
+            .map_err(|error| Failure(SETUP_FAILED, error.to_string()))?;
+        let env = environment(request, user::home(who.uid, &passwd));
+        confine::confine(request.confinement, &request.apparmor)
+            .map_err(setup("cannot confine the command"))?;
+        become_user_in_directory(request, &who)?;
+        Ok(env)
+    };
+    let env = match prepared() {
+        Ok(env) => env,
+        Err(failure) => return failure,
+    };
     sys::set_umask(request.umask);
     sys::reset_signals();
-    Err(execute(request, &env))
+    execute(request, &env)
 }
 
 fn setup(what: &str) -> impl Fn(io::Error) -> Failure {
@@ -70,8 +111,7 @@ fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-fn write_files(request: &Request) -> Result<(), Failure> {
-    let root = fs::metadata("/").map_err(setup("cannot see /"))?.dev();
+fn write_files(request: &Request, root: u64) -> Result<(), Failure> {
     for file in &request.files {
         let to = path(&file.path);
         directory::write(to, &file.content, file.mode, (file.uid, file.gid), root)

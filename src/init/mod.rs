@@ -23,9 +23,16 @@ pub const PATH: &str = "/dev/.bowline/init";
 
 /// The program's own parts, here only so that their tests run with the library's.
 #[cfg(test)]
+#[allow(dead_code, reason = "what is not tested here is used by the program")]
 #[path = "."]
 mod program {
+    use super::wire;
+
+    mod cache;
+    mod confine;
     mod directory;
     mod lookup;
+    mod mount;
+    mod sys;
     mod user;
 }

@@ -4,8 +4,9 @@
 //! a string is its length and its bytes, a list is its count and its items:
 //!
 //! ```text
-//! "bwl1"  length of the rest  token  args  env (name, value)  cwd  user  umask
-//!         files (path, content, mode, uid, gid)
+//! "bwl2"  length of the rest  token  args  env (name, value)  cwd  user  umask
+//!         files (path, content, mode, uid, gid)  mounts (target, read only, kind, ...)
+//!         confinement  apparmor  needles (name, bytes...)
 //! ```
 //!
 //! Back from it: nothing, when the command could be started; its exit status and output are
@@ -13,10 +14,17 @@
 //! and an exit status of [`SETUP_FAILED`], [`NOT_EXECUTABLE`] or [`NOT_FOUND`]. A command may
 //! use these statuses itself, but it cannot know the token: see [`start_failure`].
 //!
+//! When the program had to stay beside the command, more such lines may follow the command's
+//! output: see [`report_line`].
+//!
 //! This file belongs to the library and to the program alike; it may use nothing but `std`.
+
+mod mount;
 
 use std::fmt;
 use std::io::{self, Read};
+
+pub use mount::{Cache, DATA, Mount, STAGE, Sharing, Source};
 
 /// The step could not be set up: a bad request, an unknown user, a file that cannot be written.
 pub const SETUP_FAILED: i32 = 125;
@@ -31,14 +39,14 @@ pub const PREFIX: &str = "bowline-init: ";
 /// What a step's umask is unless it says otherwise.
 pub const DEFAULT_UMASK: u32 = 0o022;
 
-const MAGIC: [u8; 4] = *b"bwl1";
+const MAGIC: [u8; 4] = *b"bwl2";
 
 /// The largest request that is read. An argument list cannot be larger than a few MiB; the rest
 /// is for files.
 const MAX_LENGTH: usize = 64 << 20;
 
 /// What to run, as whom and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// Marks the line that says why the command could not be started; random, without spaces.
     pub token: String,
@@ -53,6 +61,44 @@ pub struct Request {
     pub umask: u32,
     /// Written before anything else, by root. Not into the image: on a mount of its own.
     pub files: Vec<File>,
+    /// In the order in which they are made.
+    pub mounts: Vec<Mount>,
+    /// What the command must not be able to do although the container may.
+    pub confinement: Confinement,
+    /// The `AppArmor` profile of the command, if the container has none itself.
+    pub apparmor: String,
+    /// What must not be in a file that the command leaves: a name and texts to look for.
+    pub needles: Vec<Needle>,
+}
+
+/// How the command is confined where the program needed more than the command may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confinement {
+    /// Not at all: the container is meant to be privileged, or the program needed nothing.
+    None,
+    /// The command loses the capability to mount.
+    Capabilities,
+    /// And the system calls that the engine allows together with it.
+    SystemCalls,
+}
+
+/// Something to look for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Needle {
+    pub name: String,
+    /// It is found when one of these is.
+    pub texts: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Request {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("cwd", &String::from_utf8_lossy(&self.cwd))
+            .field("user", &self.user)
+            .field("mounts", &self.mounts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Request {
@@ -65,6 +111,10 @@ impl Default for Request {
             user: String::new(),
             umask: DEFAULT_UMASK,
             files: Vec::new(),
+            mounts: Vec::new(),
+            confinement: Confinement::None,
+            apparmor: String::new(),
+            needles: Vec::new(),
         }
     }
 }
@@ -133,10 +183,20 @@ impl Request {
         body.extend(self.umask.to_le_bytes());
         put_number(&mut body, self.files.len());
         for file in &self.files {
-            put_bytes(&mut body, &file.path);
-            put_bytes(&mut body, &file.content);
-            for number in [file.mode, file.uid, file.gid] {
-                body.extend(number.to_le_bytes());
+            put_file(&mut body, file);
+        }
+        put_number(&mut body, self.mounts.len());
+        for mount in &self.mounts {
+            put_mount(&mut body, mount);
+        }
+        body.extend((self.confinement as u32).to_le_bytes());
+        put_bytes(&mut body, self.apparmor.as_bytes());
+        put_number(&mut body, self.needles.len());
+        for needle in &self.needles {
+            put_bytes(&mut body, needle.name.as_bytes());
+            put_number(&mut body, needle.texts.len());
+            for text in &needle.texts {
+                put_bytes(&mut body, text);
             }
         }
         if body.len() > MAX_LENGTH {
@@ -172,13 +232,19 @@ impl Request {
             cwd: body.bytes()?,
             user: body.text()?,
             umask: body.number()?,
-            files: body.list(|b| {
-                Ok(File {
-                    path: b.bytes()?,
-                    content: b.bytes()?,
-                    mode: b.number()?,
-                    uid: b.number()?,
-                    gid: b.number()?,
+            files: body.list(Body::file)?,
+            mounts: body.list(Body::mount)?,
+            confinement: match body.number()? {
+                0 => Confinement::None,
+                1 => Confinement::Capabilities,
+                2 => Confinement::SystemCalls,
+                _ => return Err(Error::Malformed),
+            },
+            apparmor: body.text()?,
+            needles: body.list(|b| {
+                Ok(Needle {
+                    name: b.text()?,
+                    texts: b.list(Body::bytes)?,
                 })
             })?,
         };
@@ -205,6 +271,53 @@ pub fn start_failure<'a>(stderr: &'a str, token: &str) -> Option<&'a str> {
         .strip_prefix(token)?
         .strip_prefix(": ")?
         .strip_suffix('\n')
+}
+
+/// A line about something that the program found out after the command has ended. It begins as
+/// a [`failure_line`] does, in the middle of a line if the command did not end its last one.
+#[must_use]
+pub fn report_line(token: &str, report: &str) -> String {
+    failure_line(token, report)
+}
+
+fn put_file(out: &mut Vec<u8>, file: &File) {
+    put_bytes(out, &file.path);
+    put_bytes(out, &file.content);
+    for number in [file.mode, file.uid, file.gid] {
+        out.extend(number.to_le_bytes());
+    }
+}
+
+fn put_mount(out: &mut Vec<u8>, mount: &Mount) {
+    put_bytes(out, &mount.target);
+    put_number(out, usize::from(mount.read_only));
+    match &mount.source {
+        Source::Tmpfs { size } => {
+            put_number(out, 0);
+            put_bytes(out, &size.to_le_bytes());
+        }
+        Source::Secret(file) => {
+            put_number(out, 1);
+            put_file(out, file);
+        }
+        Source::Volume { number } => {
+            put_number(out, 2);
+            out.extend(number.to_le_bytes());
+        }
+        Source::Cache(cache) => {
+            put_number(out, 3);
+            let sharing = cache.sharing as u32;
+            for number in [cache.number, sharing, cache.mode, cache.uid, cache.gid] {
+                out.extend(number.to_le_bytes());
+            }
+            put_bytes(out, &cache.seed);
+            put_bytes(out, &cache.fresh);
+        }
+        Source::Path(path) => {
+            put_number(out, 4);
+            put_bytes(out, path);
+        }
+    }
 }
 
 #[expect(
@@ -241,6 +354,54 @@ impl Body<'_> {
         String::from_utf8(self.bytes()?).map_err(|_| Error::Malformed)
     }
 
+    fn file(&mut self) -> Result<File, Error> {
+        Ok(File {
+            path: self.bytes()?,
+            content: self.bytes()?,
+            mode: self.number()?,
+            uid: self.number()?,
+            gid: self.number()?,
+        })
+    }
+
+    fn mount(&mut self) -> Result<Mount, Error> {
+        Ok(Mount {
+            target: self.bytes()?,
+            read_only: self.number()? != 0,
+            source: match self.number()? {
+                0 => {
+                    let size = self.bytes()?.try_into().map_err(|_| Error::Malformed)?;
+                    let size = u64::from_le_bytes(size);
+                    Source::Tmpfs { size }
+                }
+                1 => Source::Secret(self.file()?),
+                2 => Source::Volume {
+                    number: self.number()?,
+                },
+                3 => Source::Cache(self.cache()?),
+                4 => Source::Path(self.bytes()?),
+                _ => return Err(Error::Malformed),
+            },
+        })
+    }
+
+    fn cache(&mut self) -> Result<Cache, Error> {
+        Ok(Cache {
+            number: self.number()?,
+            sharing: match self.number()? {
+                0 => Sharing::Shared,
+                1 => Sharing::Private,
+                2 => Sharing::Locked,
+                _ => return Err(Error::Malformed),
+            },
+            mode: self.number()?,
+            uid: self.number()?,
+            gid: self.number()?,
+            seed: self.bytes()?,
+            fresh: self.bytes()?,
+        })
+    }
+
     /// The count is not believed: items are read until one is missing.
     fn list<T>(
         &mut self,
@@ -272,6 +433,41 @@ mod tests {
                 uid: 1,
                 gid: 2,
             }],
+            mounts: vec![
+                mount(Source::Tmpfs { size: 1 << 40 }),
+                mount(Source::Secret(File {
+                    path: Vec::new(),
+                    content: b"s".to_vec(),
+                    mode: 0o400,
+                    uid: 3,
+                    gid: 4,
+                })),
+                mount(Source::Volume { number: 7 }),
+                mount(Source::Cache(Cache {
+                    number: 1,
+                    sharing: Sharing::Locked,
+                    mode: 0o700,
+                    uid: 1,
+                    gid: 2,
+                    seed: b"seed".to_vec(),
+                    fresh: b"b1".to_vec(),
+                })),
+                mount(Source::Path(b"/dev/s".to_vec())),
+            ],
+            confinement: Confinement::SystemCalls,
+            apparmor: "docker-default".into(),
+            needles: vec![Needle {
+                name: "id".into(),
+                texts: vec![b"one".to_vec(), b"two".to_vec()],
+            }],
+        }
+    }
+
+    fn mount(source: Source) -> Mount {
+        Mount {
+            target: b"/t".to_vec(),
+            read_only: true,
+            source,
         }
     }
 
@@ -295,7 +491,8 @@ mod tests {
         };
         assert_eq!(
             request.encode().unwrap(),
-            b"bwl1\x24\0\0\0\x01\0\0\0t\x01\0\0\0\x02\0\0\0ls\0\0\0\0\x01\0\0\0/\0\0\0\0\x12\0\0\0\0\0\0\0"
+            b"bwl2\x34\0\0\0\x01\0\0\0t\x01\0\0\0\x02\0\0\0ls\0\0\0\0\x01\0\0\0/\0\0\0\0\x12\0\0\0\0\0\0\0\
+              \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
         );
     }
 
@@ -312,7 +509,7 @@ mod tests {
             let _ = Request::read(&mut bytes.as_slice());
         }
         let trailing = [
-            b"bwl1\x1e\0\0\0",
+            b"bwl2\x2e\0\0\0",
             &Request::default().encode().unwrap()[8..],
             b"x",
         ];
@@ -321,7 +518,7 @@ mod tests {
             Err(Error::Malformed)
         ));
         assert!(matches!(
-            Request::read(&mut b"bwl1\xff\xff\xff\xff".as_slice()),
+            Request::read(&mut b"bwl2\xff\xff\xff\xff".as_slice()),
             Err(Error::TooLong(_))
         ));
         assert!(matches!(
