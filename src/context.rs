@@ -40,7 +40,7 @@ pub use hash::{ContentDigest, digest};
 pub use ignore::{IgnoreRules, IgnoredBy};
 pub use no_files::NoFiles;
 pub use one_file::OneFile;
-pub use select::{Match, Options, Selected, fixed_prefix, select};
+pub use select::{Match, Options, Selected, fixed_prefix, select, select_exactly};
 pub use stat_cache::StatCache;
 pub use tar::{LayerDigest, LayerError, LayerWriter, Links};
 pub use tar_tree::TarTree;

@@ -33,6 +33,8 @@ pub struct BuildRequest {
     pub network: NetworkChoice,
     pub add_hosts: Vec<ExtraHost>,
     pub limits: Limits,
+    /// What steps may do besides the usual.
+    pub allow: Allow,
     pub secrets: Vec<Secret>,
     pub ssh: Vec<SshAgent>,
     /// Whether base images are looked up in their registry even when the engine has them.
@@ -145,6 +147,16 @@ impl fmt::Display for ExtraHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.name, self.address)
     }
+}
+
+/// `--allow`: what steps may do besides the usual, when they ask for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// `security.insecure`
+    pub insecure: bool,
+    /// `device`, for all, or `device=NAME`.
+    pub devices: Vec<String>,
+    pub all_devices: bool,
 }
 
 /// A secret that RUN steps may mount.

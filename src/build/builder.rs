@@ -12,9 +12,11 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::author::{self, Names};
+use super::exec::RunFiles;
 use super::failure::{self, Failure};
 use super::keys::StageKeys;
 use super::ledger::Ledger;
+use super::mounts::{Secrets, Volumes};
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::source::Contexts;
@@ -47,6 +49,7 @@ pub struct Settings {
     pub parallel: usize,
     /// Where temporary files go.
     pub scratch: PathBuf,
+    pub secrets: Secrets,
 }
 
 type StageResult = std::result::Result<Snapshot, Failure>;
@@ -62,6 +65,7 @@ pub struct Builder {
     pub(super) init_ready: OnceCell<()>,
     /// The file of hosts that steps on another container's network get.
     pub(super) hosts: OnceCell<Mount>,
+    pub(super) volumes: Volumes,
     plan: Arc<Plan>,
     bases: BTreeMap<BaseIndex, BaseImage>,
     pub(super) numbering: Arc<Numbering>,
@@ -95,6 +99,7 @@ impl Builder {
             remotes: parts.remotes,
             init_ready: OnceCell::new(),
             hosts: OnceCell::new(),
+            volumes: Volumes::default(),
             plan: parts.plan,
             bases: parts.bases,
             numbering: parts.numbering,
@@ -143,12 +148,10 @@ impl Builder {
         // What the remaining steps copy from is started now, side by side.
         let sources: Vec<StageFuture> = stage.steps[done..]
             .iter()
-            .filter_map(|step| match &step.action {
-                Action::Copy(copy) => match copy.from {
-                    CopyFrom::Stage(other) => Some(self.stage(other)),
-                    _ => None,
-                },
-                Action::Run(_) | Action::Workdir(_) => None,
+            .flat_map(sources_of)
+            .filter_map(|from| match from {
+                CopyFrom::Stage(other) => Some(self.stage(other)),
+                _ => None,
             })
             .collect();
         if snapshot.is_none() {
@@ -266,28 +269,30 @@ impl Builder {
         definition: &Key,
         below: &Snapshot,
     ) -> StageResult {
-        let mut source = self.copy_source(step).await?;
+        let mut sources = self.sources(step).await?;
         let progress = self.numbering.start(&step.title);
         let mut below = below.clone();
         let mut attempts = 0..LOOKS;
         let result = loop {
             let result = self
-                .found_or_made(stage, step, definition, &below, source.clone(), &progress)
+                .found_or_made(stage, step, definition, &below, &sources, &progress)
                 .await;
             let Err(failure) = &result else { break result };
             if failure.class != Class::Environment || attempts.next().is_none() {
                 break result;
             }
             let equal_below = self.equal_to_lost(failure, &below).await;
-            let equal_source = match &source {
-                Some(source) => self.equal_to_lost(failure, source).await,
-                None => None,
-            };
-            if equal_below.is_none() && equal_source.is_none() {
+            let mut found = equal_below.is_some();
+            for (_, source) in &mut sources {
+                if let Some(equal) = self.equal_to_lost(failure, source).await {
+                    *source = equal;
+                    found = true;
+                }
+            }
+            if !found {
                 break result;
             }
             below = equal_below.unwrap_or(below);
-            source = equal_source.or(source);
         };
         match &result {
             Ok((_, true)) => progress.finish(StepOutcome::Cached),
@@ -316,19 +321,21 @@ impl Builder {
         None
     }
 
-    /// The stage or image that a step copies from.
-    async fn copy_source(
+    /// The stages and images that a step copies from or mounts.
+    async fn sources(
         self: &Arc<Self>,
         step: &Step,
-    ) -> std::result::Result<Option<Snapshot>, Failure> {
-        let Action::Copy(copy) = &step.action else {
-            return Ok(None);
-        };
-        match copy.from {
-            CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => Ok(None),
-            CopyFrom::Stage(other) => self.stage(other).await.map(Some),
-            CopyFrom::Image(base) => Ok(Some(self.image_snapshot(base))),
+    ) -> std::result::Result<Vec<(CopyFrom, Snapshot)>, Failure> {
+        let mut sources = Vec::new();
+        for from in sources_of(step) {
+            let snapshot = match from {
+                CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => continue,
+                CopyFrom::Stage(other) => self.stage(other).await?,
+                CopyFrom::Image(base) => self.image_snapshot(base),
+            };
+            sources.push((from, snapshot));
         }
+        Ok(sources)
     }
 
     async fn found_or_made(
@@ -337,7 +344,7 @@ impl Builder {
         step: &Step,
         definition: &Key,
         below: &Snapshot,
-        source: Option<Snapshot>,
+        sources: &[(CopyFrom, Snapshot)],
         progress: &Running,
     ) -> std::result::Result<(Snapshot, bool), Failure> {
         let _place = self
@@ -345,13 +352,20 @@ impl Builder {
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let files = match &step.action {
-            Action::Copy(copy) => Some(self.gather(step, copy, source.as_ref(), progress).await?),
-            Action::Run(_) | Action::Workdir(_) => None,
+        let mut files = None;
+        let mut mounts = Vec::new();
+        let inputs = match &step.action {
+            Action::Copy(copy) => {
+                let source = sources.first().map(|(_, source)| source);
+                let found = self.gather(step, copy, source, progress).await?;
+                files.insert(found).inputs()
+            }
+            Action::Run(run) => {
+                mounts = self.mount_files(step, run, sources, progress).await?;
+                super::mounts::inputs(&mounts)
+            }
+            Action::Workdir(_) => Inputs::None,
         };
-        let inputs = files
-            .as_ref()
-            .map_or(Inputs::None, super::copy::Files::inputs);
         let content = Key::step(&below.content, &step.action, &inputs);
         let names = Names {
             definition: definition.clone(),
@@ -379,7 +393,11 @@ impl Builder {
         let platform = &stage.platform;
         let snapshot = match (&step.action, files) {
             (Action::Run(run), _) => {
-                self.run_step(platform, step, run, names, below, progress)
+                let mounts = RunFiles {
+                    files: mounts,
+                    fresh: self.ignores_cache(stage),
+                };
+                self.run_step(platform, step, run, mounts, names, below, progress)
                     .await?
             }
             (Action::Workdir(workdir), _) => {
@@ -458,6 +476,15 @@ impl Builder {
     pub(super) fn key_slot(&self, index: StageIndex) -> Arc<OnceCell<Arc<StageKeys>>> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(keys.entry(index).or_default())
+    }
+}
+
+/// Where the files are that a step copies or mounts.
+fn sources_of(step: &Step) -> Vec<CopyFrom> {
+    match &step.action {
+        Action::Copy(copy) => vec![copy.from],
+        Action::Run(run) => run.files().map(|(from, _)| from).collect(),
+        Action::Workdir(_) => Vec::new(),
     }
 }
 

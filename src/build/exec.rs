@@ -11,6 +11,7 @@ use super::builder::Builder;
 use super::failure::{self, Failure};
 use super::hosts;
 use super::init_volume;
+use super::mounts::{self, MountFiles, Mounting};
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::target;
@@ -28,11 +29,13 @@ const HOSTNAME: &str = "buildkitsandbox";
 
 impl Builder {
     /// Runs a `RUN` step and makes its image.
+    #[expect(clippy::too_many_arguments, reason = "a step is all of these")]
     pub(super) async fn run_step(
         &self,
         platform: &Platform,
         step: &Step,
         run: &Run,
+        files: RunFiles,
         names: Names,
         below: &Snapshot,
         progress: &Running,
@@ -46,11 +49,16 @@ impl Builder {
             .init_ready
             .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, &parent));
         init.await.map_err(engine_failed)?;
+        let RunFiles { files, fresh } = files;
+        let mounting = self
+            .mounting(step, run, files, &parent, fresh, progress)
+            .await?;
         let mut spec = self.run_spec(run, parent, platform);
         spec.mounts
             .extend(self.hosts_mount(&spec).await.map_err(engine_failed)?);
+        let request = self.request(run, mounting, &mut spec);
         let name = spec.name.clone();
-        let ended = self.run_container(&spec, run, progress).await;
+        let ended = self.run_container(&spec, &request, progress).await;
         let ended = match ended {
             Err(EngineError::Api { message, .. }) if message.contains(init_volume::PROGRAM) => {
                 // The volume is there but empty: somebody's build was killed while it filled it.
@@ -60,7 +68,7 @@ impl Builder {
                     name: self.ledger.enter(),
                     ..spec.clone()
                 };
-                let ended = self.run_container(&again, run, progress).await;
+                let ended = self.run_container(&again, &request, progress).await;
                 ended.map(|ended| (again.name, ended))
             }
             other => other.map(|ended| (name, ended)),
@@ -112,6 +120,8 @@ impl Builder {
             Network::Host => NetworkMode::Host,
         };
         let own_name = !matches!(network, NetworkMode::Container(_) | NetworkMode::Host);
+        let mut limits = self.settings.limits.clone();
+        limits.privileged |= run.insecure;
         ContainerSpec {
             name: self.ledger.enter(),
             image,
@@ -126,19 +136,34 @@ impl Builder {
             extra_hosts: self.settings.extra_hosts.clone(),
             mounts: vec![init_volume::mount()],
             stdin: true,
-            limits: self.settings.limits.clone(),
+            limits,
         }
+    }
+
+    /// What the program is told; the container gets what it needs for that.
+    fn request(&self, run: &Run, mounting: Mounting, spec: &mut ContainerSpec) -> Request {
+        let mut request = request(run, &super::builder::random_text());
+        request.env.extend(mounting.env);
+        request.mounts = mounting.mounts;
+        spec.mounts.extend(mounting.volumes);
+        if !request.mounts.is_empty() {
+            let apparmor = self.engine.info().apparmor;
+            let (confinement, profile) = mounts::allow_mounting(&mut spec.limits, apparmor);
+            request.confinement = confinement;
+            request.apparmor = profile;
+        }
+        request
     }
 
     /// Creates, starts and feeds a container, and passes its output on until it ends.
     async fn run_container(
         &self,
         spec: &ContainerSpec,
-        run: &Run,
+        request: &Request,
         progress: &Running,
     ) -> Result<Ended> {
-        let token = super::builder::random_text();
-        let request = request(run, &token)
+        let token = request.token.clone();
+        let request = request
             .encode()
             .map_err(|error| EngineError::Local(format!("the step cannot be sent: {error}")))?;
         self.engine.create(spec).await?;
@@ -232,6 +257,14 @@ impl Builder {
         }
         failed
     }
+}
+
+/// What a step's mounts need besides the step.
+pub(super) struct RunFiles {
+    /// The files that they show.
+    pub(super) files: Vec<MountFiles>,
+    /// Whether caches are emptied first.
+    pub(super) fresh: bool,
 }
 
 /// How a step's container ended.

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use super::builder::Builder;
 use super::failure::Failure;
 use crate::cache::{Inputs, Key};
-use crate::plan::{Action, CopyFrom, Stage, StageBase, StageIndex};
+use crate::plan::{Action, CopyFrom, Run, Stage, StageBase, StageIndex, Step};
 
 /// The definition keys of a stage: of what it starts from, and of each step.
 #[derive(Debug, Clone)]
@@ -48,7 +48,8 @@ impl Builder {
         let mut parent = start.clone();
         for step in &stage.steps {
             let inputs = match &step.action {
-                Action::Run(_) | Action::Workdir(_) => Inputs::None,
+                Action::Run(run) => self.mount_inputs(step, run).await?,
+                Action::Workdir(_) => Inputs::None,
                 Action::Copy(copy) => match copy.from {
                     CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => {
                         self.context_inputs(step, copy).await?
@@ -66,5 +67,27 @@ impl Builder {
             steps.push(parent.clone());
         }
         Ok(Arc::new(StageKeys { start, steps }))
+    }
+
+    /// What the mounts of a step read, as far as it is known before anything runs.
+    async fn mount_inputs(self: &Arc<Self>, step: &Step, run: &Run) -> Result<Inputs, Failure> {
+        let mut all = Vec::new();
+        for (from, source) in run.files() {
+            let key = match from {
+                CopyFrom::Nothing => continue,
+                CopyFrom::Context | CopyFrom::Named(_) => {
+                    all.push(self.context_mount(step, from, source).await?);
+                    continue;
+                }
+                CopyFrom::Stage(other) => self.stage_keys(other).await?.last().clone(),
+                CopyFrom::Image(base) => Key::image(&self.base(base).id),
+            };
+            all.push(Inputs::Stage(format!("{key} {source}")));
+        }
+        Ok(if all.is_empty() {
+            Inputs::None
+        } else {
+            Inputs::Many(all)
+        })
     }
 }

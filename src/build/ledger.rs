@@ -35,6 +35,7 @@ pub struct Ledger {
     count: AtomicU32,
     names: Mutex<BTreeSet<String>>,
     images: Mutex<Vec<String>>,
+    volumes: Mutex<BTreeSet<String>>,
     /// How many commits were begun and not seen to end.
     committing: AtomicU32,
     /// How many containers of killed builds were found.
@@ -53,6 +54,7 @@ impl Ledger {
             count: AtomicU32::new(0),
             names: Mutex::new(BTreeSet::new()),
             images: Mutex::default(),
+            volumes: Mutex::default(),
             committing: AtomicU32::new(0),
             swept: AtomicUsize::new(0),
             leaving: tokio_util::task::TaskTracker::new(),
@@ -72,6 +74,19 @@ impl Ledger {
     pub fn lives_in(&self, container: &str) {
         // A process does not move.
         let _ = self.home.set(container.to_owned());
+    }
+
+    /// A name for a volume that is about to be created, and goes with the build.
+    pub fn enter_volume(&self) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bowline-{}-{number}", self.build);
+        self.volumes().insert(name.clone());
+        name
+    }
+
+    /// The build's own name.
+    pub fn build(&self) -> &str {
+        &self.build
     }
 
     pub fn labels(&self) -> BTreeMap<String, String> {
@@ -138,6 +153,16 @@ impl Ledger {
         remove_images(&*self.engine, &images).await;
         results.into_iter().collect::<Result<Vec<()>>>()?;
         self.names().clear();
+        self.drop_volumes().await
+    }
+
+    /// Once no container uses them.
+    async fn drop_volumes(&self) -> Result<()> {
+        let volumes: Vec<String> = self.volumes().iter().cloned().collect();
+        let removed = volumes.iter().map(|name| self.engine.remove_volume(name));
+        let removed = join_all(removed).await;
+        removed.into_iter().collect::<Result<Vec<()>>>()?;
+        self.volumes().clear();
         Ok(())
     }
 
@@ -166,6 +191,12 @@ impl Ledger {
             removed.into_iter().collect::<Result<Vec<()>>>()?;
             remove_images(&*self.engine, &images).await;
         }
+        let left = self.engine.volumes(&[(LABEL_BUILD, &self.build)]).await?;
+        let removed = left
+            .iter()
+            .map(|found| self.engine.remove_volume(&found.name));
+        let removed = join_all(removed).await;
+        removed.into_iter().collect::<Result<Vec<()>>>()?;
         closed
     }
 
@@ -186,6 +217,13 @@ impl Ledger {
         if swept > 0 {
             self.sweep_images().await?;
         }
+        removed.into_iter().collect::<Result<Vec<()>>>()?;
+        let found = self.engine.volumes(&[(LABEL_BUILD, "")]).await?;
+        let judged = found.iter().map(|found| self.is_dead(&found.labels));
+        let judged = join_all(judged).await;
+        let left = found.iter().zip(judged).filter(|(_, dead)| *dead);
+        let removed = left.map(|(found, _)| self.engine.remove_volume(&found.name));
+        let removed = join_all(removed).await;
         removed.into_iter().collect::<Result<Vec<()>>>()?;
         Ok(dead.len())
     }
@@ -220,6 +258,10 @@ impl Ledger {
 
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
         lock(&self.names)
+    }
+
+    fn volumes(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        lock(&self.volumes)
     }
 }
 

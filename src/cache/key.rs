@@ -25,6 +25,8 @@ pub enum Inputs {
     Content(String),
     /// The result of a stage or an image, by its key.
     Stage(String),
+    /// Several of these.
+    Many(Vec<Inputs>),
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! From the command line and the environment to a [`BuildRequest`]. Reads no file and asks no
 //! engine; says by name which flag or variable is wrong.
 
+mod allow;
 mod context;
 mod hosts;
 mod limits;
@@ -51,6 +52,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         network: network::choice(args.network.as_deref(), environment)?,
         add_hosts: hosts::hosts(&args.add_host)?,
         limits: limits::limits(args)?,
+        allow: allow::allow(&args.others.allow)?,
         secrets: secret::secrets(&args.secret, environment)?,
         ssh: secret::agents(&args.ssh, environment)?,
         pull: args.pull,

@@ -88,6 +88,12 @@ pub fn select(tree: &dyn FileTree, source: &str, options: &Options) -> Result<Ve
         .collect()
 }
 
+/// What is at a path, whatever its name: of a directory everything in it.
+pub fn select_exactly(tree: &dyn FileTree, path: &str) -> Result<Match> {
+    let filter = Filter::new("", &Options::default())?;
+    filter.take(tree, &inside(path))
+}
+
 /// The part of a source before its first wildcard, cleaned, and whether there is a wildcard:
 /// with it, all files below that directory may be needed; without it, the path itself.
 /// With `parents` the path is the directory before the `/./`, or the root.

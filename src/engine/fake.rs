@@ -36,6 +36,7 @@ impl FakeEngine {
                     architecture: "amd64".into(),
                     variant: None,
                 },
+                apparmor: false,
             },
             containers,
             networks: vec!["bridge".into(), "ci".into()],

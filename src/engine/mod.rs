@@ -38,6 +38,8 @@ pub struct EngineInfo {
     pub store: ImageStore,
     /// The platform of its containers.
     pub platform: Platform,
+    /// Whether containers get an `AppArmor` profile unless they say otherwise.
+    pub apparmor: bool,
 }
 
 /// How the engine keeps images, which decides what a load must contain.
@@ -176,6 +178,8 @@ pub struct Limits {
     pub cgroup_parent: Option<String>,
     pub security_opt: Vec<String>,
     pub privileged: bool,
+    /// Capabilities besides the engine's default ones, `SYS_ADMIN`.
+    pub capabilities: Vec<String>,
 }
 
 /// A container to create.
@@ -270,6 +274,16 @@ pub struct PullEvent {
 /// Receives the events of a pull or a push.
 pub type OnPull<'a> = &'a (dyn Fn(PullEvent) + Send + Sync);
 
+/// A volume as a listing shows it.
+#[derive(Debug, Clone)]
+pub struct VolumeSummary {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Bytes on their way to the engine.
+pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
+
 /// A tar stream out of a container.
 pub type TarStream = Pin<Box<dyn AsyncRead + Send>>;
 
@@ -342,6 +356,8 @@ pub trait Engine: Send + Sync {
     async fn read(&self, container: &str, path: &str) -> Result<TarStream>;
     /// Extracts a tar below `path`, which must be a directory.
     async fn write(&self, container: &str, path: &str, tar: Bytes) -> Result<()>;
+    /// As [`write`](Self::write), while the tar is made.
+    async fn write_stream(&self, container: &str, path: &str, tar: ByteStream) -> Result<()>;
 
     // ---- volumes
 
@@ -349,6 +365,8 @@ pub trait Engine: Send + Sync {
     /// the same time may both be told so.
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<bool>;
     async fn remove_volume(&self, name: &str) -> Result<()>;
+    /// Volumes with all these labels. An empty value matches any.
+    async fn volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<VolumeSummary>>;
     /// Network names or IDs that match `name`.
     async fn network(&self, name: &str) -> Result<Option<String>>;
 }

@@ -112,7 +112,10 @@ fn refresh(pool: &Path, fresh: &[u8]) -> io::Result<()> {
     }
     let known = pool.join("fresh");
     let text = fs::read(&known).unwrap_or_default();
-    let mut names: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(|n| !n.is_empty()).collect();
+    let mut names: Vec<&[u8]> = text
+        .split(|b| *b == b'\n')
+        .filter(|n| !n.is_empty())
+        .collect();
     if names.contains(&fresh) {
         return Ok(());
     }
@@ -233,7 +236,13 @@ mod tests {
             let again = take(pool, &fresh(build)).unwrap();
             assert!(again.directory.join("new").exists(), "{build}");
         }
-        assert!(!take(pool, &fresh("b2")).unwrap().directory.join("new").exists());
+        assert!(
+            !take(pool, &fresh("b2"))
+                .unwrap()
+                .directory
+                .join("new")
+                .exists()
+        );
         // Whoever was there before still has its own.
         assert!(fs::read_dir(pool).unwrap().flatten().any(|entry| {
             entry.file_name().to_string_lossy().starts_with("old-b1-")

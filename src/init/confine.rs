@@ -127,8 +127,8 @@ fn program() -> Vec<Instruction> {
         let mut part = vec![(LOAD, 0, 0, 0), (AND, 0, 0, calls.mask)];
         let count = u8::try_from(calls.refused.len()).unwrap_or(u8::MAX);
         // Behind the list: allow, refuse, missing, the look at the flags of `clone`.
-        part.push((IF_EQUAL, count + 3, 0, calls.clone));
-        part.push((IF_EQUAL, count + 1, 0, calls.clone3));
+        part.push((IF_EQUAL, count + 4, 0, calls.clone));
+        part.push((IF_EQUAL, count + 2, 0, calls.clone3));
         for (index, number) in (0_u8..).zip(calls.refused) {
             part.push((IF_EQUAL, count - index, 0, *number));
         }

@@ -168,9 +168,9 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..3).and_then(|digits| {
-            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-        });
+        let code = after
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match code {
             Some(code) if first == b'\\' => {
                 plain.push(code);
@@ -276,7 +276,13 @@ pub(crate) fn drop_mounting() -> io::Result<()> {
     let mut data = [0; 6];
     // SAFETY: header and data have the sizes that this version has.
     unsafe {
-        check(prctl(BOUNDING_DROP, c_ulong::from(SYS_ADMIN), ptr::null(), 0, 0))?;
+        check(prctl(
+            BOUNDING_DROP,
+            c_ulong::from(SYS_ADMIN),
+            ptr::null(),
+            0,
+            0,
+        ))?;
         check(capget(&raw const header, &raw mut data))?;
         for word in &mut data[..3] {
             *word &= !(1 << SYS_ADMIN);

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::{BaseIndex, ContextIndex, StageIndex};
+use crate::dockerfile::mount::Sharing;
 use crate::request::address::GitUrl;
+use crate::source::Span;
 
 /// What a step does. Serialised, it is part of the step's cache key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,6 +31,14 @@ pub struct Run {
     pub user: String,
     pub network: Network,
     pub insecure: bool,
+    /// In the order in which they are made; of two on one target the later counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<RunMount>,
+    /// Secrets as variables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secret_env: Vec<Secret>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
     /// A heredoc with its own interpreter.
     pub script: Option<Script>,
 }
@@ -41,6 +51,94 @@ pub enum Network {
     Default,
     None,
     Host,
+}
+
+/// `RUN --mount=`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunMount {
+    /// Absolute and clean.
+    pub target: String,
+    pub read_only: bool,
+    pub source: MountSource,
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// What a mount shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// Files; what they hold is among the step's inputs.
+    Bind {
+        #[serde(skip)]
+        from: CopyFrom,
+        /// Absolute and clean.
+        #[serde(skip)]
+        source: String,
+    },
+    Cache(CacheDir),
+    /// A size of 0 is no limit.
+    Tmpfs {
+        size: i64,
+    },
+    Secret {
+        secret: Secret,
+        file: FileOf,
+    },
+    Agent {
+        /// Empty for the default one.
+        id: String,
+        required: bool,
+        file: FileOf,
+    },
+}
+
+/// A directory that outlives the build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CacheDir {
+    /// With the namespace before it.
+    #[serde(skip)]
+    pub id: String,
+    /// The ID, if it counts for the step's key.
+    pub counted: Option<String>,
+    #[serde(skip)]
+    pub sharing: Sharing,
+    /// Of the directory, when it is not the default or that of the files it begins with.
+    pub owner: Option<FileOf>,
+    /// Where the files are that it begins with, if any.
+    #[serde(skip)]
+    pub from: Option<CopyFrom>,
+    #[serde(skip)]
+    pub source: String,
+}
+
+/// Whose a file is, and its permission bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FileOf {
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
+}
+
+/// A secret that a step wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    pub id: String,
+    /// The variable, if it becomes one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    pub required: bool,
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// `RUN --device=`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Device {
+    pub name: String,
+    pub required: bool,
+    #[serde(skip)]
+    pub span: Span,
 }
 
 /// A file below `/dev/pipes` that exists for the time of the command.
@@ -93,6 +191,17 @@ impl Copy {
 
 fn only_name<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&super::url_name(url))
+}
+
+impl Run {
+    /// Where the files of its mounts are, and what of them.
+    pub fn files(&self) -> impl Iterator<Item = (CopyFrom, &str)> {
+        self.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Bind { from, source } => Some((*from, source.as_str())),
+            MountSource::Cache(cache) => cache.from.map(|from| (from, cache.source.as_str())),
+            _ => None,
+        })
+    }
 }
 
 /// Where the sources of a copy are.

@@ -10,6 +10,9 @@ use crate::dockerfile::ast::{Dockerfile, Instruction, Kind};
 use crate::dockerfile::expand::expand_word;
 use crate::image::Platform;
 
+/// The build argument that keeps the cache mounts of builds apart.
+pub(super) const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+
 /// A list of variables in the order of their first setting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Vars(Vec<(String, String)>);

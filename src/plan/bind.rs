@@ -7,6 +7,7 @@ use super::errors::at;
 use super::graph::{Command, Graph, one};
 use super::history;
 use super::name::{self, Titles};
+use super::run::Surroundings;
 use super::state::State;
 use super::{
     Action, ContextIndex, Copy, CopyFrom, Plan, Stage, StageBase, StageIndex, Step, Workdir,
@@ -156,9 +157,14 @@ impl Graph {
         let inst = &command.instruction;
         match &inst.kind {
             Kind::Run(run) => {
-                return state
-                    .run(inst, run, &args::proxies(&self.options.build_args))
-                    .map(Some);
+                let build_args = &self.options.build_args;
+                let namespace = build_args.get(args::CACHE_NAMESPACE);
+                let surroundings = Surroundings {
+                    proxy: &args::proxies(build_args),
+                    froms: &command.mounts,
+                    cache_namespace: namespace.map_or("", String::as_str),
+                };
+                return state.run(inst, run, &surroundings).map(Some);
             }
             Kind::Copy(copy) => return state.copy(inst, copy, command.from).map(Some),
             Kind::Add(add) => return state.add(inst, add).map(Some),

@@ -46,6 +46,15 @@ pub(super) struct Command {
     pub(super) instruction: Instruction,
     pub(super) on_build: bool,
     pub(super) from: CopyFrom,
+    /// Of a `RUN`, where the files of each mount are.
+    pub(super) mounts: Vec<CopyFrom>,
+}
+
+impl Command {
+    /// Everything that files come from.
+    fn sources(&self) -> impl Iterator<Item = CopyFrom> {
+        std::iter::once(self.from).chain(self.mounts.iter().copied())
+    }
 }
 
 /// An image that is not a stage.
@@ -92,6 +101,7 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
                         instruction: instruction.clone(),
                         on_build: false,
                         from: CopyFrom::Context,
+                        mounts: Vec::new(),
                     });
                 }
             }
@@ -250,9 +260,36 @@ impl Graph {
                     Ok(from) => self.nodes[stage].commands[index].from = from,
                     Err(error) => errors.push(error),
                 }
+                match self.link_mounts(stage, &instruction) {
+                    Ok(mounts) => self.nodes[stage].commands[index].mounts = mounts,
+                    Err(error) => errors.push(error),
+                }
             }
         }
         errors
+    }
+
+    /// Where the files of the mounts of an instruction are. A number is the name of an image.
+    pub(super) fn link_mounts(
+        &mut self,
+        stage: StageIndex,
+        instruction: &Instruction,
+    ) -> Result<Vec<CopyFrom>, Diagnostic> {
+        let Kind::Run(run) = &instruction.kind else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for mount in &run.mounts {
+            let from = match mount.from() {
+                Some(word) if !word.text.is_empty() => {
+                    let named = self.names.get(&word.text.to_lowercase()).copied();
+                    self.source_of(stage, instruction, word, named)?
+                }
+                _ => CopyFrom::Context,
+            };
+            found.push(from);
+        }
+        Ok(found)
     }
 
     /// Where the sources of an instruction of `stage` are.
@@ -370,14 +407,11 @@ impl Graph {
             if let StageBase::Stage(base) = node.base {
                 todo.push(base);
             }
-            todo.extend(
-                node.commands
-                    .iter()
-                    .filter_map(|command| match command.from {
-                        CopyFrom::Stage(from) => Some(from),
-                        _ => None,
-                    }),
-            );
+            let sources = node.commands.iter().flat_map(Command::sources);
+            todo.extend(sources.filter_map(|source| match source {
+                CopyFrom::Stage(from) => Some(from),
+                _ => None,
+            }));
         }
         found
     }
@@ -390,14 +424,11 @@ impl Graph {
             if let StageBase::Image(base) = node.base {
                 needed.insert(base);
             }
-            needed.extend(
-                node.commands
-                    .iter()
-                    .filter_map(|command| match command.from {
-                        CopyFrom::Image(base) => Some(base),
-                        _ => None,
-                    }),
-            );
+            let sources = node.commands.iter().flat_map(Command::sources);
+            needed.extend(sources.filter_map(|source| match source {
+                CopyFrom::Image(base) => Some(base),
+                _ => None,
+            }));
         }
         let missing = needed.into_iter().map(|base| &self.bases[base]);
         missing

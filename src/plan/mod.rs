@@ -15,6 +15,7 @@ mod errors;
 mod graph;
 mod history;
 mod metadata;
+mod mounts;
 mod name;
 mod onbuild;
 mod ports;
@@ -30,7 +31,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use action::{
-    Action, Chmod, Copy, CopyFrom, CopySource, Inline, Network, Run, Script, Workdir,
+    Action, CacheDir, Chmod, Copy, CopyFrom, CopySource, Device, FileOf, Inline, MountSource,
+    Network, Run, RunMount, Script, Secret, Workdir,
 };
 pub use graph::{Graph, graph};
 pub use remote::url_name;

@@ -54,8 +54,10 @@ impl Graph {
             let source = SourceFile::new(format!("ONBUILD trigger of {name}"), trigger);
             let instruction = parse_instruction(&source, '\\')?;
             let from = self.link(stage, &instruction).map_err(one)?;
+            let mounts = self.link_mounts(stage, &instruction).map_err(one)?;
             commands.push(Command {
                 instruction,
+                mounts,
                 on_build: true,
                 from,
             });

@@ -1,13 +1,26 @@
 //! `RUN`.
 
-use super::action::{Action, Network, Run, Script};
+use super::action::{Action, CopyFrom, Device, Network, Run, Script, Secret};
 use super::errors::at;
 use super::history;
 use super::name;
 use super::state::State;
 use crate::diag::Diagnostic;
-use crate::dockerfile::ast::{Command, Heredoc, Instruction, RunInst, RunNetwork, RunSecurity};
+use crate::dockerfile::ast::{
+    self, Command, Heredoc, Instruction, RunInst, RunNetwork, RunSecurity,
+};
 use crate::dockerfile::expand::Mode;
+
+/// Where programs look for an ssh agent.
+const AGENT: &str = "SSH_AUTH_SOCK";
+
+/// What a `RUN` depends on besides itself and the instructions before it.
+pub(super) struct Surroundings<'a> {
+    pub(super) proxy: &'a [(String, String)],
+    /// For each of its mounts, where its files are.
+    pub(super) froms: &'a [CopyFrom],
+    pub(super) cache_namespace: &'a str,
+}
 
 impl State {
     /// The action of a `RUN`, its title's text, and its line in the history.
@@ -15,10 +28,10 @@ impl State {
         &mut self,
         inst: &Instruction,
         run: &RunInst,
-        proxy: &[(String, String)],
+        surroundings: &Surroundings<'_>,
     ) -> Result<(Action, String), Diagnostic> {
-        refuse_unsupported(inst, run)?;
-        let mut text = name::shown(self, inst, Mode::display(self.escape));
+        let mounts = self.mounts(inst, run, surroundings.froms, surroundings.cache_namespace)?;
+        let mut text = self.run_title(inst, &mounts.secret_env);
         let (argv, script) = match &run.command {
             Command::Exec(words) => (
                 words
@@ -44,10 +57,16 @@ impl State {
         }
         let line = format!("RUN {}", self.history_command(&argv));
         history::layer(&mut self.image, &line);
+        let mut env = self.vars.clone();
+        if let Some(agent) = mounts.agent
+            && env.get(AGENT).is_none()
+        {
+            env.set(AGENT, agent);
+        }
         let action = Run {
             argv,
-            env: self.vars.clone().into_pairs(),
-            proxy: proxy.to_vec(),
+            env: env.into_pairs(),
+            proxy: surroundings.proxy.to_vec(),
             cwd: self.cwd().to_owned(),
             user: self.image.config.user.clone(),
             network: match run.network.map(|network| network.value) {
@@ -58,9 +77,36 @@ impl State {
             insecure: run
                 .security
                 .is_some_and(|s| s.value == RunSecurity::Insecure),
+            mounts: mounts.mounts,
+            secret_env: mounts.secret_env,
+            devices: self.devices(inst, run)?,
             script,
         };
         Ok((Action::Run(action), text))
+    }
+
+    /// The title does not show what a variable was before it became a secret.
+    fn run_title(&self, inst: &Instruction, secrets: &[Secret]) -> String {
+        let mode = Mode::display(self.escape);
+        if secrets.is_empty() {
+            return name::shown(self, inst, mode);
+        }
+        let mut masked = self.clone();
+        for secret in secrets {
+            masked.vars.set(&secret.name, "****");
+        }
+        name::shown(&masked, inst, mode)
+    }
+
+    fn devices(&self, inst: &Instruction, run: &RunInst) -> Result<Vec<Device>, Diagnostic> {
+        let device = |device: &ast::Device| {
+            Ok(Device {
+                name: self.expand(inst, &device.name)?,
+                required: device.required,
+                span: device.span,
+            })
+        };
+        run.devices.iter().map(device).collect()
     }
 
     /// `RUN <<EOF`: the body goes to the shell, or runs as a file when it names its interpreter.
@@ -127,22 +173,4 @@ fn with_bodies(command: &str, heredocs: &[Heredoc]) -> String {
         text.push_str(&heredoc.name);
     }
     text
-}
-
-/// Flags that are read but cannot be carried out yet: refused, never ignored.
-fn refuse_unsupported(inst: &Instruction, run: &RunInst) -> Result<(), Diagnostic> {
-    if let Some(mount) = run.mounts.first() {
-        return Err(at(inst, mount.span, "`RUN --mount` is not supported yet"));
-    }
-    if let Some(device) = run.devices.first() {
-        return Err(at(inst, device.span, "`RUN --device` is not supported yet"));
-    }
-    match run.security {
-        Some(security) if security.value == RunSecurity::Insecure => Err(at(
-            inst,
-            security.span,
-            "`RUN --security=insecure` is not supported yet",
-        )),
-        _ => Ok(()),
-    }
 }

@@ -2,11 +2,13 @@
 
 mod bases;
 mod context;
+mod entitlements;
 mod layout;
 mod network;
 mod recipe;
 mod remembered;
 mod sandbox;
+mod secrets;
 mod unsupported;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::build::{self, Builder, Contexts, Ledger, Parts, Settings, Snapshot};
+use crate::build::{self, Builder, Contexts, Ledger, Parts, Secrets, Settings, Snapshot};
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{Engine, NetworkMode};
 use crate::fetch::{self, Remotes};
@@ -85,6 +87,7 @@ pub struct Recipe {
     contexts: Contexts,
     remotes: Arc<Remotes>,
     numbering: Arc<Numbering>,
+    secrets: Secrets,
 }
 
 /// Reads the Dockerfile.
@@ -103,11 +106,13 @@ pub async fn read(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Recipe
     let dockerfile = recipe::dockerfile(request, &main, &remotes).await?;
     let parsed = crate::dockerfile::parse(&dockerfile)?;
     let contexts = context::contexts(request, main, &dockerfile, &remotes)?;
+    let secrets = secrets::read(&request.secrets)?;
     Ok(Recipe {
         parsed,
         contexts,
         remotes,
         numbering,
+        secrets,
     })
 }
 
@@ -196,6 +201,7 @@ async fn prepare(
         bases::supply(&mut graph, engine, request, &remembered, numbering).await?
     };
     let plan = Arc::new(graph.bind()?);
+    entitlements::check(&plan, &request.allow)?;
     Ok(Prepared {
         plan,
         bases,
@@ -230,6 +236,7 @@ fn builder(
             no_cache_stages: request.no_cache_filter.clone(),
             parallel: request.parallel,
             scratch: request.scratch_dir.clone(),
+            secrets: recipe.secrets.clone(),
         },
         numbering: Arc::clone(numbering),
     })

@@ -12,7 +12,6 @@ pub(super) fn refuse(request: &BuildRequest) -> Result<(), Diagnostic> {
     });
     let found = [
         (other_output, "an output other than the engine's images"),
-        (!request.secrets.is_empty(), "`--secret`"),
         (!request.ssh.is_empty(), "`--ssh`"),
     ];
     match found.into_iter().find(|(asked, _)| *asked) {

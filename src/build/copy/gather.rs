@@ -129,7 +129,7 @@ impl Builder {
 }
 
 /// Why files cannot be found.
-pub(super) enum Problem {
+pub(in crate::build) enum Problem {
     Context(context::Error),
     Engine(crate::engine::EngineError),
     Other(Diagnostic),
@@ -149,7 +149,7 @@ impl From<crate::engine::EngineError> for Problem {
 
 impl Problem {
     /// The problem with the instruction it belongs to.
-    pub(super) fn at(self, step: &Step) -> Diagnostic {
+    pub(in crate::build) fn at(self, step: &Step) -> Diagnostic {
         let diagnostic = match self {
             Self::Context(error) => error.diagnostic(),
             Self::Engine(error) => failure::of_engine(&error),

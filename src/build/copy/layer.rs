@@ -6,19 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio::sync::mpsc;
 
 use super::gather::Problem;
 use super::place::{Content, LayerFile, Placed};
+use super::send::{self, PIECE};
 use crate::context::archive::{self, Unpack, UnpackError};
 use crate::context::{FileTree, LayerError, LayerWriter};
 use crate::diag::Diagnostic;
 use crate::engine::NewLayer;
 use crate::progress::Running;
-
-/// How much is handed over at once, and how many such pieces may wait.
-const PIECE: usize = 256 * 1024;
-const WAITING: usize = 8;
 
 /// The layer of placed files. Its size is reckoned first, because the archive that carries the
 /// layer to the engine must say it.
@@ -36,23 +32,15 @@ pub(super) async fn new_layer(
         run(move || size_of(&placed)).await?
     };
     progress.part("layer", "sending", 0, reckoned);
-    let (send, receive) = mpsc::channel::<io::Result<Bytes>>(WAITING);
-    tokio::task::spawn_blocking(move || {
-        let out = io::BufWriter::with_capacity(PIECE, Pieces(send.clone()));
+    let content = send::written(move |out| {
         let written = write(LayerWriter::new(out), &placed)
             .and_then(|writer| writer.finish().map_err(Problem::from));
-        let flushed = match written {
-            Ok((mut out, _)) => out.flush(),
-            Err(problem) => Err(io::Error::other(problem.text())),
-        };
-        if let Err(error) = flushed {
-            // Nobody listens any more when the load has failed; it says why by itself.
-            let _ = send.blocking_send(Err(error));
-        }
+        let written = written.map_err(|problem| io::Error::other(problem.text()));
+        written.map(|(out, _)| out)
     });
     Ok(NewLayer {
         size: reckoned,
-        content: pieces(receive),
+        content,
     })
 }
 
@@ -108,15 +96,6 @@ async fn run<T: Send + 'static>(
     })
 }
 
-fn pieces(
-    receive: mpsc::Receiver<io::Result<Bytes>>,
-) -> futures::stream::BoxStream<'static, io::Result<Bytes>> {
-    futures::stream::unfold(receive, |mut receive| async move {
-        receive.recv().await.map(|piece| (piece, receive))
-    })
-    .boxed()
-}
-
 fn write<W: Write>(mut writer: LayerWriter<W>, placed: &Placed) -> Result<LayerWriter<W>, Problem> {
     for file in placed.files.values() {
         write_one(&mut writer, file)?;
@@ -153,23 +132,6 @@ fn size_of(placed: &Placed) -> Result<u64, Problem> {
         }
     }
     Ok(writer.finish()?.1.size)
-}
-
-/// Hands what is written to the task that sends it.
-struct Pieces(mpsc::Sender<io::Result<Bytes>>);
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = Bytes::copy_from_slice(bytes);
-        match self.0.blocking_send(Ok(piece)) {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl From<LayerError> for Problem {

@@ -8,11 +8,13 @@ mod gather;
 mod layer;
 mod place;
 mod remote;
+pub(super) mod send;
 mod spool;
 
-pub(super) use gather::Files;
+pub(super) use gather::{Files, Problem};
 pub(super) use place::{PlaceError, Placement};
 pub use remote::one_file;
+pub(super) use spool::tree_of;
 
 use std::sync::Arc;
 

@@ -22,14 +22,26 @@ pub(super) async fn tree(
     scratch: &Path,
     progress: &Running,
 ) -> Result<Arc<dyn FileTree>, Problem> {
+    let paths = copy.sources.iter().filter_map(|source| match source {
+        CopySource::Path(path) => Some(fixed_prefix(path, copy.parents).0),
+        _ => None,
+    });
+    let paths: Vec<String> = paths.collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    tree_of(rootfs, &paths, scratch, progress).await
+}
+
+/// A tree that holds what is at some paths.
+pub(in crate::build) async fn tree_of(
+    rootfs: &Rootfs,
+    paths: &[&str],
+    scratch: &Path,
+    progress: &Running,
+) -> Result<Arc<dyn FileTree>, Problem> {
     let mut tree = TarTree::new(scratch, "source's files")?;
-    for source in &copy.sources {
-        let CopySource::Path(path) = source else {
-            continue;
-        };
+    for path in paths {
         progress.part(path, "reading", 0, 0);
-        let (prefix, _) = fixed_prefix(path, copy.parents);
-        tree = add(tree, rootfs, &format!("/{prefix}")).await?;
+        tree = add(tree, rootfs, &format!("/{path}")).await?;
     }
     Ok(Arc::new(tree))
 }

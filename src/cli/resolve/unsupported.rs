@@ -36,12 +36,6 @@ pub(super) fn check(args: &BuildArgs) -> Result<Vec<String>> {
             return Err(unsupported(flag));
         }
     }
-    for entitlement in &others.allow {
-        // The network of RUN steps needs no permission here.
-        if entitlement != "network.host" {
-            return Err(unsupported(&format!("--allow {entitlement}")));
-        }
-    }
     let mut warnings = Vec::new();
     if asks(others.builder.as_ref(), &["", "default"]) {
         warnings.push(

@@ -86,6 +86,11 @@ impl DockerEngine {
             id: info.id.unwrap_or_default(),
             store,
             platform,
+            apparmor: info
+                .security_options
+                .iter()
+                .flatten()
+                .any(|option| option.starts_with("name=apparmor")),
         };
         tracing::debug!(?info, "connected");
         let docker = docker.with_request_modifier(modifier(&version, store));

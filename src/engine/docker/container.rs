@@ -1,7 +1,5 @@
 //! The life of a container: create, start, wait, commit, inspect, list, remove.
 
-use std::collections::HashMap;
-
 use bollard::errors::Error;
 use bollard::models::{ContainerConfig, ContainerInspectResponse, NetworkSettings};
 use bollard::query_parameters::{
@@ -11,7 +9,7 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt as _;
 
-use super::{DockerEngine, if_there, image, is_plain, spec};
+use super::{DockerEngine, if_there, image, is_plain, label_filter, spec};
 use crate::engine::{
     Committed, ContainerDetail, ContainerSpec, ContainerSummary, EngineError, Result,
 };
@@ -150,17 +148,9 @@ impl DockerEngine {
         &self,
         labels: &[(&str, &str)],
     ) -> Result<Vec<ContainerSummary>> {
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(name, value)| match *value {
-                "" => (*name).to_owned(),
-                value => format!("{name}={value}"),
-            })
-            .collect();
-        let filters = HashMap::from([("label", labels)]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
-            .filters(&filters)
+            .filters(&label_filter(labels))
             .build();
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|error| self.error(error))?;

@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio_util::io::StreamReader;
 
 use super::{DockerEngine, if_there};
-use crate::engine::{EngineError, PathStat, Result, TarStream};
+use crate::engine::{ByteStream, EngineError, PathStat, Result, TarStream};
 
 impl DockerEngine {
     /// A container that is not there looks like a path that is not there: the answer to a `HEAD`
@@ -58,9 +58,14 @@ impl DockerEngine {
         Ok(Box::pin(StreamReader::new(first.chain(rest))))
     }
 
-    pub(super) async fn write_path(&self, container: &str, path: &str, tar: Bytes) -> Result<()> {
+    pub(super) async fn write_path(
+        &self,
+        container: &str,
+        path: &str,
+        tar: ByteStream,
+    ) -> Result<()> {
+        let body = bollard::body_try_stream(tar);
         let options = UploadToContainerOptionsBuilder::new().path(path).build();
-        let body = bollard::body_full(tar);
         let written = self
             .docker
             .upload_to_container(container, Some(options), body)

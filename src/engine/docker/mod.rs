@@ -16,9 +16,9 @@ use bollard::Docker;
 use bytes::Bytes;
 
 use super::{
-    Attached, BaseImage, Committed, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
-    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull, PathStat,
-    Result, TarStream,
+    Attached, BaseImage, ByteStream, Committed, ContainerDetail, ContainerSpec, ContainerSummary,
+    Engine, EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull,
+    PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
 
@@ -97,6 +97,15 @@ fn is_plain(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+/// The filter of a listing: an empty value matches any.
+fn label_filter(labels: &[(&str, &str)]) -> HashMap<&'static str, Vec<String>> {
+    let text = |(name, value): &(&str, &str)| match *value {
+        "" => (*name).to_owned(),
+        value => format!("{name}={value}"),
+    };
+    HashMap::from([("label", labels.iter().map(text).collect())])
 }
 
 /// A few letters that nobody else has: for names that must not meet.
@@ -209,6 +218,11 @@ impl Engine for DockerEngine {
     }
 
     async fn write(&self, container: &str, path: &str, tar: Bytes) -> Result<()> {
+        let tar = futures::stream::iter([Ok(tar)]);
+        self.write_path(container, path, Box::pin(tar)).await
+    }
+
+    async fn write_stream(&self, container: &str, path: &str, tar: ByteStream) -> Result<()> {
         self.write_path(container, path, tar).await
     }
 
@@ -218,6 +232,10 @@ impl Engine for DockerEngine {
 
     async fn remove_volume(&self, name: &str) -> Result<()> {
         self.drop_volume(name).await
+    }
+
+    async fn volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<VolumeSummary>> {
+        self.list_volumes(labels).await
     }
 
     async fn network(&self, name: &str) -> Result<Option<String>> {

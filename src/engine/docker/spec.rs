@@ -86,6 +86,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         cgroup_parent: limits.cgroup_parent.clone(),
         security_opt: filled(limits.security_opt.clone()),
         privileged: Some(limits.privileged),
+        cap_add: filled(limits.capabilities.clone()),
         readonly_paths: (!own_hosts).then(|| read_only_paths(limits.privileged)),
         ..HostConfig::default()
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::{InspectNetworkOptions, RemoveVolumeOptions};
+use bollard::query_parameters::{
+    InspectNetworkOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+};
 
-use super::{DockerEngine, if_there, is_plain};
-use crate::engine::{EngineError, Result};
+use super::{DockerEngine, if_there, is_plain, label_filter};
+use crate::engine::{EngineError, Result, VolumeSummary};
 
 impl DockerEngine {
     /// Two that create at the same time may both be told that they made it.
@@ -43,6 +45,20 @@ impl DockerEngine {
             .await;
         if_there(removed.map_err(|error| self.error(error)))?;
         Ok(())
+    }
+
+    pub(super) async fn list_volumes(&self, labels: &[(&str, &str)]) -> Result<Vec<VolumeSummary>> {
+        let options = ListVolumesOptionsBuilder::new()
+            .filters(&label_filter(labels))
+            .build();
+        let listed = self.docker.list_volumes(Some(options)).await;
+        let listed = listed.map_err(|error| self.error(error))?;
+        let volumes = listed.volumes.unwrap_or_default();
+        let summary = |volume: bollard::models::Volume| VolumeSummary {
+            name: volume.name,
+            labels: volume.labels.into_iter().collect(),
+        };
+        Ok(volumes.into_iter().map(summary).collect())
     }
 
     pub(super) async fn find_network(&self, name: &str) -> Result<Option<String>> {
