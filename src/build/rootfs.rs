@@ -63,6 +63,10 @@ struct Lower {
     ledger: Arc<Ledger>,
     image: Option<String>,
     container: OnceCell<String>,
+    /// Whether a command ran in the container: then the engine shows its own files in it.
+    ran: bool,
+    /// When the container was made, in seconds since 1970.
+    created: OnceCell<i64>,
     known: Mutex<HashMap<String, Option<Meta>>>,
 }
 
@@ -78,6 +82,8 @@ impl Rootfs {
             ledger: Arc::clone(ledger),
             image: image.clone(),
             container: OnceCell::new(),
+            ran: false,
+            created: OnceCell::new(),
             known: Mutex::new(HashMap::new()),
         };
         Self {
@@ -97,6 +103,7 @@ impl Rootfs {
         let mut rootfs = Self::of_image(engine, ledger, Some(image));
         if let Some(lower) = Arc::get_mut(&mut rootfs.lower) {
             lower.container = OnceCell::new_with(Some(container));
+            lower.ran = true;
         }
         rootfs
     }
@@ -227,15 +234,39 @@ impl Rootfs {
         }))
     }
 
-    /// A tar of everything below `path` of this very image.
-    pub(super) async fn read_tree(&self, path: &str) -> Result<Option<TarStream>> {
-        if self.authored.is_empty() {
-            return self.lower.read(path).await;
+    /// The files of this very image, in a container in which nothing ran.
+    pub(super) fn plain(&self) -> Self {
+        if self.authored.is_empty() && !self.lower.ran {
+            return self.clone();
         }
-        let fresh = Self::of_image(&self.lower.engine, &self.lower.ledger, self.image.clone());
-        fresh.lower.read(path).await
+        Self::of_image(&self.lower.engine, &self.lower.ledger, self.image.clone())
+    }
+
+    /// A tar of everything below `path`, of a [`plain`](Self::plain) one; [`Self::is_own`] says
+    /// what of it is not the image's.
+    pub(super) async fn read_tree(&self, path: &str) -> Result<Option<TarStream>> {
+        self.lower.read(path).await
+    }
+
+    /// Whether a file of a [`plain`](Self::plain) one is the image's, and not made by the engine
+    /// for the container.
+    pub(super) async fn is_own(&self, path: &str, modified: i64) -> Result<bool> {
+        self.lower.is_own(path, modified).await
     }
 }
+
+/// What engines make in every container where the image has none of that name. Containers that
+/// ran show other files there.
+pub(super) const MADE_BY_ENGINES: [&str; 8] = [
+    "/.dockerenv",
+    "/dev/console",
+    "/dev/pts",
+    "/dev/shm",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/mtab",
+    "/etc/resolv.conf",
+];
 
 /// The largest file that is read whole: `/etc/passwd` of a very large site.
 const MAX_FILE: u64 = 16 << 20;
@@ -259,6 +290,22 @@ impl Lower {
             Ok(spec.name)
         };
         self.container.get_or_try_init(create).await
+    }
+
+    async fn is_own(&self, path: &str, modified: i64) -> Result<bool> {
+        let Some(image) = &self.image else {
+            return Ok(true);
+        };
+        if self.ran || !MADE_BY_ENGINES.contains(&path) {
+            return Ok(true);
+        }
+        let container = self.container(image).await?;
+        let ask = || async {
+            let found = self.engine.inspect(container).await?;
+            Ok::<_, EngineError>(found.map_or(i64::MAX, |found| found.created))
+        };
+        // The image was there before the container.
+        Ok(modified < *self.created.get_or_try_init(ask).await?)
     }
 
     async fn read(&self, path: &str) -> Result<Option<TarStream>> {
@@ -291,6 +338,10 @@ impl Lower {
         let meta = match self.read(path).await? {
             Some(tar) => probe::first_entry(tar).await?,
             None => None,
+        };
+        let meta = match meta {
+            Some(meta) if !self.is_own(path, meta.mtime.secs).await? => None,
+            meta => meta,
         };
         self.known().insert(path.to_owned(), meta.clone());
         Ok(meta)

@@ -110,6 +110,17 @@ impl TarTree {
         self.entries.insert(entry.path.clone(), Arc::new(entry));
     }
 
+    /// Takes away what is at a path, and everything below.
+    pub fn remove(&mut self, path: &str) {
+        self.remove_below(path);
+        self.entries.remove(path);
+        self.xattrs.remove(path);
+        let (dir, name) = split(path);
+        if let Some(names) = self.names.get_mut(dir) {
+            names.remove(&*super::name::to_bytes(name));
+        }
+    }
+
     fn remove_below(&mut self, dir: &str) {
         for path in self.names.remove(dir).unwrap_or_default().into_values() {
             self.remove_below(&path);

@@ -63,6 +63,7 @@ pub(crate) fn container(id: &str, name: &str, network_mode: &str) -> ContainerDe
         hosts_path: String::new(),
         oom_killed: false,
         exit_code: 0,
+        created: 0,
     }
 }
 

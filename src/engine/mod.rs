@@ -234,6 +234,8 @@ pub struct ContainerDetail {
     pub hosts_path: String,
     pub oom_killed: bool,
     pub exit_code: i64,
+    /// In seconds since 1970; 0 when the engine does not tell.
+    pub created: i64,
 }
 
 /// Which of its two output streams a container wrote to.

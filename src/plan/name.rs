@@ -50,9 +50,20 @@ impl Titles {
 
 /// The instruction as it is shown: variables put in, the keyword in capitals.
 pub(super) fn shown(state: &State, instruction: &Instruction, mode: Mode) -> String {
+    shown_with(state, instruction, "", mode)
+}
+
+/// With something more after it.
+pub(super) fn shown_with(
+    state: &State,
+    instruction: &Instruction,
+    more: &str,
+    mode: Mode,
+) -> String {
     let lookup = |name: &str| state.vars.get(name);
-    let text = expand(&instruction.original, &lookup, mode)
-        .map_or_else(|_| instruction.original.clone(), |expansion| expansion.text);
+    let original = format!("{}{more}", instruction.original);
+    let text = expand(&original, &lookup, mode)
+        .map_or_else(|_| original.clone(), |expansion| expansion.text);
     match text.split_once(' ') {
         Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
         None => text.to_uppercase(),

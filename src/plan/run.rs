@@ -31,7 +31,7 @@ impl State {
         surroundings: &Surroundings<'_>,
     ) -> Result<(Action, String), Diagnostic> {
         let mounts = self.mounts(inst, run, surroundings.froms, surroundings.cache_namespace)?;
-        let mut text = self.run_title(inst, &mounts.secret_env);
+        let mut more = String::new();
         let (argv, script) = match &run.command {
             Command::Exec(words) => (
                 words
@@ -42,7 +42,7 @@ impl State {
             ),
             Command::Shell(word) => match only_heredoc(&word.text, &inst.heredocs) {
                 Some(heredoc) => {
-                    text.push_str(&format!(" ({})", name::summary(heredoc)));
+                    more = format!(" ({})", name::summary(heredoc));
                     self.heredoc_command(heredoc)
                 }
                 None => (
@@ -51,6 +51,7 @@ impl State {
                 ),
             },
         };
+        let text = self.run_title(inst, &more, &mounts.secret_env);
         if argv.is_empty() {
             let refused = at(inst, inst.span, "`RUN []` names no command");
             return Err(refused.with_hint("write the command as the list's first word"));
@@ -86,16 +87,16 @@ impl State {
     }
 
     /// The title does not show what a variable was before it became a secret.
-    fn run_title(&self, inst: &Instruction, secrets: &[Secret]) -> String {
+    fn run_title(&self, inst: &Instruction, more: &str, secrets: &[Secret]) -> String {
         let mode = Mode::display(self.escape);
         if secrets.is_empty() {
-            return name::shown(self, inst, mode);
+            return name::shown_with(self, inst, more, mode);
         }
         let mut masked = self.clone();
         for secret in secrets {
             masked.vars.set(&secret.name, "****");
         }
-        name::shown(&masked, inst, mode)
+        name::shown_with(&masked, inst, more, mode)
     }
 
     fn devices(&self, inst: &Instruction, run: &RunInst) -> Result<Vec<Device>, Diagnostic> {

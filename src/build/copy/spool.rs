@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
 
 use super::gather::Problem;
-use crate::build::rootfs::{Meta, MetaKind, Rootfs};
+use crate::build::rootfs::{MADE_BY_ENGINES, Meta, MetaKind, Rootfs};
 use crate::context::fixed_prefix;
 use crate::context::{Entry, FileTree, Kind, TarTree};
 use crate::plan::{Copy, CopySource, clean};
@@ -39,9 +39,18 @@ pub(in crate::build) async fn tree_of(
     progress: &Running,
 ) -> Result<Arc<dyn FileTree>, Problem> {
     let mut tree = TarTree::new(scratch, "source's files")?;
+    let rootfs = &rootfs.plain();
     for path in paths {
         progress.part(path, "reading", 0, 0);
         tree = add(tree, rootfs, &format!("/{path}")).await?;
+    }
+    for path in MADE_BY_ENGINES {
+        let found = tree.lstat(&path[1..])?;
+        if let Some(entry) = found
+            && !rootfs.is_own(path, entry.mtime.secs).await?
+        {
+            tree.remove(&path[1..]);
+        }
     }
     Ok(Arc::new(tree))
 }

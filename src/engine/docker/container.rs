@@ -197,7 +197,13 @@ fn detail(found: ContainerInspectResponse) -> ContainerDetail {
         hosts_path: found.hosts_path.unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
         exit_code: state.exit_code.unwrap_or_default(),
+        created: found.created.as_deref().map_or(0, seconds),
     }
+}
+
+fn seconds(time: &str) -> i64 {
+    time.parse::<jiff::Timestamp>()
+        .map_or(0, jiff::Timestamp::as_second)
 }
 
 fn addresses(settings: NetworkSettings) -> Vec<String> {
