@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Attached, BaseImage, Committed, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
-    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull, PathStat,
-    Result, TarStream,
+    Attached, BaseImage, ByteStream, Committed, ContainerDetail, ContainerSpec, ContainerSummary,
+    Engine, EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull,
+    PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
 
@@ -201,6 +201,14 @@ impl Engine for FakeEngine {
     }
 
     async fn remove_volume(&self, _: &str) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn write_stream(&self, _container: &str, _path: &str, _tar: ByteStream) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn volumes(&self, _labels: &[(&str, &str)]) -> Result<Vec<VolumeSummary>> {
         unimplemented!()
     }
 }

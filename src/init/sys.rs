@@ -66,7 +66,7 @@ pub(crate) fn set_umask(mask: u32) {
 }
 
 /// Makes `file` the standard input.
-pub(crate) fn replace_stdin(file: &impl std::os::fd::AsRawFd) -> io::Result<()> {
+pub(crate) fn replace_stdin(file: &impl AsRawFd) -> io::Result<()> {
     // SAFETY: takes plain numbers; nothing in this program owns descriptor 0.
     check(unsafe { dup2(file.as_raw_fd(), 0) })
 }

@@ -259,8 +259,8 @@ fn errors_name_the_flag() {
         (&[".", "--check"], "`--check` is not supported yet"),
         (&[".", "--sbom=true"], "`--sbom` is not supported yet"),
         (
-            &[".", "--allow", "security.insecure"],
-            "`--allow security.insecure` is not supported yet",
+            &[".", "--allow", "security.insecur"],
+            "unknown `--allow security.insecur`",
         ),
         (&[".", "--squash"], "`--squash` is not supported yet"),
     ] {
