@@ -25,4 +25,5 @@ mod install;
 mod leaks;
 mod network;
 mod push;
+mod sources;
 mod support;
