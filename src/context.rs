@@ -42,6 +42,7 @@ pub use no_files::NoFiles;
 pub use one_file::OneFile;
 pub use select::{Match, Options, Selected, fixed_prefix, select, select_exactly};
 pub use stat_cache::StatCache;
+pub(crate) use tar::read::TarReader;
 pub use tar::{LayerDigest, LayerError, LayerWriter, Links};
 pub use tar_tree::TarTree;
 pub use tree::{FileTree, resolve};

@@ -23,6 +23,8 @@ pub struct BuildRequest {
     pub target: Option<String>,
     /// With their values, each name once.
     pub build_args: Vec<(String, String)>,
+    /// `SOURCE_DATE_EPOCH`: the time after which nothing in the result is, in seconds.
+    pub epoch: Option<i64>,
     /// Each name once.
     pub labels: Vec<(String, String)>,
     /// The names of the result, each with a tag.
@@ -195,8 +197,71 @@ pub struct SshAgent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     pub kind: OutputKind,
-    /// What else was said: `compression=zstd`, `name=…`.
-    pub options: Vec<(String, String)>,
+    /// The names the image gets there, each with a tag.
+    pub names: Vec<Reference>,
+    pub image: ImageOptions,
+    /// Whether files go into a directory of their platform; by default where there are several.
+    pub platform_split: Option<bool>,
+    /// Whether a directory loses what the result does not have.
+    pub delete: bool,
+}
+
+/// How an image is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageOptions {
+    pub compression: Compression,
+    pub compression_level: Option<i32>,
+    /// Whether layers of another compression are compressed anew.
+    pub force_compression: bool,
+    /// OCI's media types, or Docker's; which, when nothing is said, is the output's business.
+    pub oci_types: Option<bool>,
+    /// Whether no file is younger than `SOURCE_DATE_EPOCH`.
+    pub rewrite_timestamp: bool,
+    pub annotations: Vec<Annotation>,
+}
+
+/// How layers are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    Uncompressed,
+    #[default]
+    Gzip,
+    Zstd,
+}
+
+/// A word about an image that is no part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    pub place: AnnotationPlace,
+    /// Only for this platform.
+    pub platform: Option<Platform>,
+    pub key: String,
+    pub value: String,
+}
+
+/// What an annotation stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnnotationPlace {
+    Manifest,
+    ManifestDescriptor,
+    Index,
+    IndexDescriptor,
+}
+
+impl ImageOptions {
+    /// The annotations of one place, for one platform.
+    pub fn annotations_for(
+        &self,
+        place: AnnotationPlace,
+        platform: &Platform,
+    ) -> std::collections::BTreeMap<String, String> {
+        let annotations = self.annotations.iter();
+        annotations
+            .filter(|one| one.place == place)
+            .filter(|one| one.platform.as_ref().is_none_or(|only| only == platform))
+            .map(|one| (one.key.clone(), one.value.clone()))
+            .collect()
+    }
 }
 
 /// What is written, and where.

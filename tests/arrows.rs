@@ -25,7 +25,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("sandbox", &["engine", "image", "diag", "init"]),
     (
         "output",
-        &["engine", "image", "diag", "progress", "request"],
+        &["engine", "context", "image", "diag", "progress", "request"],
     ),
     (
         "build",

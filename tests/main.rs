@@ -24,6 +24,7 @@ mod faults;
 mod install;
 mod leaks;
 mod network;
+mod outputs;
 mod push;
 mod sources;
 mod support;

@@ -1,12 +1,15 @@
 //! The config of the result: what the plan says, over the layers that were made.
 
+use jiff::Timestamp;
+
 use super::snapshot::Snapshot;
 use crate::image::{History, ImageConfig, RootFs};
 use crate::plan::Stage;
 
 /// The image config of a stage's result, with the times that BuildKit would give: a layer's item
 /// has the time of its layer, any other that of the layer before it, the image that of the last.
-pub fn final_config(stage: &Stage, snapshot: &Snapshot) -> ImageConfig {
+/// With an epoch, nothing that this build made is younger than it.
+pub fn final_config(stage: &Stage, snapshot: &Snapshot, epoch: Option<i64>) -> ImageConfig {
     let mut config = stage.config.clone();
     config.rootfs = RootFs {
         diff_ids: snapshot
@@ -16,6 +19,13 @@ pub fn final_config(stage: &Stage, snapshot: &Snapshot) -> ImageConfig {
             .collect(),
         ..RootFs::default()
     };
+    let epoch = epoch.and_then(|secs| Timestamp::from_second(secs).ok());
+    // What has a time already is the base image's.
+    let made: Vec<bool> = config
+        .history
+        .iter()
+        .map(|item| item.created.is_none())
+        .collect();
     let mut layers = snapshot.layers.iter();
     for item in config.history.iter_mut().filter(|item| !item.empty_layer) {
         let layer = layers.next();
@@ -31,7 +41,25 @@ pub fn final_config(stage: &Stage, snapshot: &Snapshot) -> ImageConfig {
             .rev()
             .find_map(|item| item.created.clone());
     }
+    if let Some(epoch) = epoch {
+        let items = config.history.iter_mut().zip(made);
+        let items = items
+            .filter(|(_, made)| *made)
+            .map(|(item, _)| &mut item.created);
+        for created in items.chain([&mut config.created]) {
+            clamp(created, epoch);
+        }
+    }
     config
+}
+
+fn clamp(created: &mut Option<String>, epoch: Timestamp) {
+    let time = created
+        .as_deref()
+        .and_then(|text| text.parse::<Timestamp>().ok());
+    if time.is_none_or(|time| time > epoch) {
+        *created = Some(epoch.to_string());
+    }
 }
 
 /// Items without a time get that of the layer before them, the first of this build that of the

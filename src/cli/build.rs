@@ -18,9 +18,10 @@ pub(super) async fn build(
     let (recipe, around) = prepare(request, global, environment, session).await?;
     let built = run::build(request, &recipe, &around).await.map_err(ended)?;
     Ok(Outcome {
-        config_digest: Some(built.config_digest),
-        image: Some(built.image),
-        digest: built.pushed,
-        names: request.tags.clone(),
+        image: built.image,
+        config_digest: built.config_digest,
+        digest: built.digest,
+        described: built.described,
+        names: built.names,
     })
 }

@@ -2,6 +2,7 @@
 //! engine; says by name which flag or variable is wrong.
 
 mod allow;
+mod annotation;
 mod context;
 mod hosts;
 mod limits;
@@ -39,15 +40,18 @@ impl From<NotText> for Diagnostic {
 pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Result<Resolved> {
     let warnings = unsupported::check(args)?;
     let (context, dockerfile) = context::sources(args)?;
-    let outputs = output::outputs(args)?;
+    let tags = tags("--tag", &args.tag)?;
+    let outputs = output::outputs(args, &tags)?;
+    let build_args = build_args(&args.build_arg, environment)?;
     let request = BuildRequest {
         context,
         dockerfile,
         build_contexts: context::named(&args.build_context)?,
         target: args.target.clone().filter(|target| !target.is_empty()),
-        build_args: build_args(&args.build_arg, environment)?,
+        epoch: epoch(&build_args),
+        build_args,
         labels: pairs("--label", &args.label, |_| Ok(Some(String::new())))?,
-        tags: tags(&args.tag)?,
+        tags,
         platforms: platforms(&args.platform, environment)?,
         network: network::choice(args.network.as_deref(), environment)?,
         add_hosts: hosts::hosts(&args.add_host)?,
@@ -150,13 +154,21 @@ fn build_args(values: &[String], environment: &Environment) -> Result<Vec<(Strin
     Ok(pairs)
 }
 
-fn tags(values: &[String]) -> Result<Vec<Reference>> {
+/// What is no number of seconds counts for nothing, as with BuildKit.
+fn epoch(build_args: &[(String, String)]) -> Option<i64> {
+    let name = names::SOURCE_DATE_EPOCH.name;
+    let (_, value) = build_args.iter().find(|(key, _)| key == name)?;
+    value.parse().ok()
+}
+
+/// Names that images get; `flag` says where they were written.
+pub(super) fn tags(flag: &str, values: &[String]) -> Result<Vec<Reference>> {
     let mut tags: Vec<Reference> = Vec::new();
     for text in values {
         let tag = Reference::parse(text)
-            .map_err(|error| Diagnostic::error(format!("invalid `--tag {text}`: {error}")))?;
+            .map_err(|error| Diagnostic::error(format!("invalid `{flag} {text}`: {error}")))?;
         if tag.digest.is_some() {
-            let message = format!("invalid `--tag {text}`: a digest cannot be given to an image");
+            let message = format!("invalid `{flag} {text}`: a digest cannot be given to an image");
             return Err(Diagnostic::error(message));
         }
         let tag = tag.with_default_tag();

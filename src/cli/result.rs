@@ -3,10 +3,11 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::diag::{Class, Diagnostic};
 use crate::image::Reference;
+use crate::output::Described;
 use crate::request::Report;
 
 /// A result of a build.
@@ -18,6 +19,8 @@ pub struct Outcome {
     pub config_digest: Option<String>,
     /// The digest of the manifest, where one was written or pushed.
     pub digest: Option<String>,
+    /// How an index would name it.
+    pub described: Option<Described>,
     /// The names it got.
     pub names: Vec<Reference>,
 }
@@ -28,16 +31,26 @@ impl Outcome {
         let names: Vec<_> = self.names.iter().map(Reference::canonical).collect();
         let names = (!names.is_empty()).then(|| names.join(","));
         let pairs = [
-            ("containerimage.config.digest", self.config_digest.clone()),
+            (
+                "containerimage.config.digest",
+                self.config_digest.clone().map(Value::from),
+            ),
+            (
+                "containerimage.descriptor",
+                self.described.as_ref().map(|described| json!(described)),
+            ),
             (
                 "containerimage.digest",
-                self.digest.clone().or_else(|| self.image.clone()),
+                self.digest
+                    .clone()
+                    .or_else(|| self.image.clone())
+                    .map(Value::from),
             ),
-            ("image.name", names),
+            ("image.name", names.map(Value::from)),
         ];
         let pairs = pairs.into_iter();
         pairs
-            .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
             .collect()
     }
 }
@@ -60,13 +73,13 @@ pub(super) fn print(text: &str) -> Result<(), Vec<Diagnostic>> {
 pub(super) fn write(outcome: &Outcome, report: &Report) -> Result<(), Diagnostic> {
     let failed =
         |error: io::Error| Diagnostic::error(error.to_string()).with_class(Class::Environment);
-    if let (Some(path), Some(image)) = (&report.iidfile, &outcome.image) {
-        fs_err::write(path, image).map_err(failed)?;
+    let id = outcome.image.as_ref().or(outcome.config_digest.as_ref());
+    if let (Some(path), Some(id)) = (&report.iidfile, id) {
+        fs_err::write(path, id).map_err(failed)?;
     }
     if let Some(path) = &report.metadata_file {
-        let mut text =
+        let text =
             serde_json::to_vec_pretty(&outcome.metadata()).map_err(|error| failed(error.into()))?;
-        text.push(b'\n');
         fs_err::write(path, text).map_err(failed)?;
     }
     if let (true, Some(image)) = (report.print_id, &outcome.image) {
@@ -88,6 +101,7 @@ mod tests {
             image: Some("sha256:1".into()),
             config_digest: Some("sha256:2".into()),
             digest: None,
+            described: None,
             names: vec![
                 Reference::parse("app:1").unwrap(),
                 Reference::parse("h:5/b:2").unwrap(),

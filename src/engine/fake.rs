@@ -136,6 +136,10 @@ impl Engine for FakeEngine {
         unimplemented!()
     }
 
+    async fn save(&self, _: &str) -> Result<TarStream> {
+        unimplemented!()
+    }
+
     async fn load(&self, _: LoadRequest) -> Result<Loaded> {
         unimplemented!()
     }

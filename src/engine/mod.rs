@@ -286,7 +286,7 @@ pub struct VolumeSummary {
 /// Bytes on their way to the engine.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
 
-/// A tar stream out of a container.
+/// A tar stream out of an engine.
 pub type TarStream = Pin<Box<dyn AsyncRead + Send>>;
 
 /// An engine that runs containers and keeps images.
@@ -318,6 +318,8 @@ pub trait Engine: Send + Sync {
         reference: &Reference,
         on_push: OnPull<'_>,
     ) -> Result<crate::image::Digest>;
+    /// A tar with the layers of an image, as `docker save` writes it.
+    async fn save(&self, image: &str) -> Result<TarStream>;
     /// Authors an image: exactly this config over exactly these layers.
     async fn load(&self, request: LoadRequest) -> Result<Loaded>;
     /// Names an image `repository:tag`.

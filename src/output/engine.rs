@@ -1,7 +1,15 @@
 //! The engine's own image store.
 
-use crate::engine::{Engine, ImageStore, LoadRequest, Result};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tokio_util::io::ReaderStream;
+
+use super::Product;
+use super::layer::encode;
+use crate::engine::{Engine, EngineError, ImageStore, LoadRequest, NewLayer, Result};
 use crate::image::{ImageConfig, Layer};
+use crate::request::{Compression, ImageOptions};
 
 /// Makes the image and names it; gives its ID. An image that is there already is only named.
 ///
@@ -31,4 +39,55 @@ pub async fn to_engine(
         tags: tags.to_vec(),
     };
     engine.load(request).await.map(|loaded| loaded.id)
+}
+
+/// Gives the engine the layers of a build with no time after the epoch; those of the base image
+/// stay. Gives all layers, and the untagged images on the way, which are to be removed when the
+/// result exists.
+///
+/// # Errors
+/// When the engine refuses, or a layer cannot be read.
+pub async fn rewritten(
+    engine: &dyn Engine,
+    product: &Arc<Product>,
+    layers: &[Layer],
+) -> Result<(Vec<Layer>, Vec<String>)> {
+    let local = |error: std::io::Error| EngineError::Local(error.to_string());
+    let mut below = layers[..product.base].to_vec();
+    let mut steps = Vec::new();
+    for index in product.base..layers.len() {
+        let work = Arc::clone(product);
+        let blob = tokio::task::spawn_blocking(move || {
+            let options = ImageOptions {
+                compression: Compression::Uncompressed,
+                ..ImageOptions::default()
+            };
+            let layer = &work.saved.layers[index];
+            encode(layer, &options, work.epoch, work.saved.dir.path())
+        });
+        let blob = blob
+            .await
+            .map_err(|error| local(std::io::Error::other(error)))?;
+        let blob = blob.map_err(local)?;
+        let file = fs_err::tokio::File::open(&blob.path).await.map_err(local)?;
+        let platform = product.config.platform();
+        let request = LoadRequest {
+            below,
+            new_layer: Some(NewLayer {
+                size: blob.size,
+                content: ReaderStream::new(file).boxed(),
+            }),
+            config: Box::new(move |layers| {
+                let mut config = ImageConfig::scratch(&platform);
+                config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+                config
+            }),
+            tags: Vec::new(),
+            take_names: false,
+        };
+        let loaded = engine.load(request).await?;
+        steps.push(loaded.id);
+        below = loaded.layers;
+    }
+    Ok((below, steps))
 }

@@ -3,6 +3,7 @@
 mod bases;
 mod context;
 mod entitlements;
+mod export;
 mod layout;
 mod network;
 mod recipe;
@@ -16,14 +17,15 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::build::{self, Builder, Contexts, Ledger, Parts, Secrets, Settings, Snapshot};
+use crate::build::{self, Builder, Contexts, Ledger, Parts, Secrets, Settings};
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{Engine, NetworkMode};
 use crate::fetch::{self, Remotes};
+use crate::image::Reference;
 use crate::output;
 use crate::plan::{self, Plan};
 use crate::progress::{Event, Numbering, Sink};
-use crate::request::{BuildRequest, OutputKind};
+use crate::request::BuildRequest;
 use crate::sandbox::World;
 
 use remembered::Remembered;
@@ -40,15 +42,17 @@ pub struct Surroundings {
 }
 
 /// What a build gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Built {
-    /// The engine's ID of the image.
-    pub image: String,
-    /// The digest of its config.
-    pub config_digest: String,
-    /// The digest that the registries know it by, if it was pushed.
-    pub pushed: Option<String>,
-    pub tags: Vec<String>,
+    /// The engine's ID of the image, if it is there.
+    pub image: Option<String>,
+    /// The digest of its config, where it is an image.
+    pub config_digest: Option<String>,
+    /// The digest of its manifest, where it has one outside the engine.
+    pub digest: Option<String>,
+    /// How an index would name it.
+    pub described: Option<output::Described>,
+    pub names: Vec<Reference>,
 }
 
 /// Why there is no image.
@@ -96,6 +100,7 @@ pub struct Recipe {
 /// With every independent mistake in it.
 pub async fn read(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Recipe, Ended> {
     unsupported::refuse(request)?;
+    export::check(request)?;
     let numbering = Arc::new(Numbering::new(Arc::clone(sink)));
     let remotes = Arc::new(Remotes::new(fetch::Settings {
         proxies: request.proxies.clone(),
@@ -142,12 +147,13 @@ pub async fn build(
     }
     let built = result?;
     closed.map_err(|error| build::of_engine(&error))?;
-    let Built { image, tags, .. } = built.clone();
-    around.sink.emit(Event::Built {
-        image,
-        tags,
-        took: began.elapsed(),
-    });
+    if let Some(image) = built.image.clone() {
+        around.sink.emit(Event::Built {
+            image,
+            tags: built.names.iter().map(ToString::to_string).collect(),
+            took: began.elapsed(),
+        });
+    }
     Ok(built)
 }
 
@@ -167,7 +173,7 @@ async fn build_in(
     let snapshot = builder.build().await;
     recipe.contexts.save();
     let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
-    let built = export(request, around, &plan, &snapshot, &numbering).await?;
+    let built = export::export(request, around, ledger, &plan, &snapshot, &numbering).await?;
     match sweeping.await {
         Ok(Ok(0)) => {}
         Ok(Ok(count)) => numbering.note(format!("removed {count} containers of killed builds")),
@@ -239,42 +245,6 @@ fn builder(
             secrets: recipe.secrets.clone(),
         },
         numbering: Arc::clone(numbering),
-    })
-}
-
-/// Gives the result its config and its names.
-async fn export(
-    request: &BuildRequest,
-    around: &Surroundings,
-    plan: &Plan,
-    snapshot: &Snapshot,
-    numbering: &Numbering,
-) -> Result<Built, Ended> {
-    let stage = plan.stage(plan.target).expect("the target is planned");
-    let config = build::final_config(stage, snapshot);
-    let tags: Vec<String> = request.tags.iter().map(ToString::to_string).collect();
-    let layers = snapshot
-        .layers
-        .iter()
-        .map(crate::cache::RecordedLayer::layer)
-        .collect();
-    let config_digest = config.digest().to_string();
-    let saved = output::to_engine(&*around.engine, config, layers, &tags).await;
-    let image = saved.map_err(|error| build::of_engine(&error))?;
-    let pushes = request
-        .outputs
-        .iter()
-        .any(|output| output.kind == OutputKind::Image { push: true });
-    let pushed = if pushes {
-        output::push(&*around.engine, &request.tags, numbering).await?
-    } else {
-        None
-    };
-    Ok(Built {
-        image,
-        config_digest,
-        pushed: pushed.map(|digest| digest.to_string()),
-        tags,
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::Result;
+use super::{Result, annotation};
 use crate::cli::args::BuildArgs;
 use crate::diag::{Diagnostic, suggest};
-use crate::request::{Destination, Output, OutputKind};
+use crate::image::Reference;
+use crate::request::{Compression, Destination, ImageOptions, Output, OutputKind};
 
 const TYPES: [&str; 7] = [
     "cacheonly",
@@ -17,28 +18,38 @@ const TYPES: [&str; 7] = [
     "tar",
 ];
 
-pub(super) fn outputs(args: &BuildArgs) -> Result<Vec<Output>> {
+/// The outputs; `tags` are the names that images get everywhere.
+pub(super) fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
     for text in args.output.iter().filter(|text| !text.is_empty()) {
         outputs.push(output(text)?);
     }
-    let plain = |kind| Output {
-        kind,
-        options: Vec::new(),
-    };
     if args.load && !outputs.iter().any(|o| o.kind == OutputKind::Engine) {
         outputs.push(plain(OutputKind::Engine));
     }
     let push = OutputKind::Image { push: true };
-    if args.push && !outputs.iter().any(|o| o.kind == push) {
-        outputs.push(plain(push));
+    if args.push {
+        // As with buildx, a named image is then pushed too.
+        for output in &mut outputs {
+            if output.kind == (OutputKind::Image { push: false }) {
+                output.kind = push.clone();
+            }
+        }
+        if !outputs.iter().any(|o| o.kind == push) {
+            outputs.push(plain(push.clone()));
+        }
     }
     if outputs.is_empty() {
         outputs.push(plain(OutputKind::Engine));
     }
-    let pushes = |output: &Output| output.kind == OutputKind::Image { push: true };
-    let named = |output: &Output| output.options.iter().any(|(key, _)| key == "name");
-    if args.tag.is_empty() && outputs.iter().any(|o| pushes(o) && !named(o)) {
+    let annotations = annotation::flags(&args.others.annotation)?;
+    for output in &mut outputs {
+        if !tags.is_empty() {
+            output.names = tags.to_vec();
+        }
+        output.image.annotations.extend(annotations.iter().cloned());
+    }
+    if outputs.iter().any(|o| o.kind == push && o.names.is_empty()) {
         let error = Diagnostic::error("a result without a name cannot be pushed");
         return Err(error.with_hint("give it one with `--tag`"));
     }
@@ -61,19 +72,36 @@ pub(super) fn outputs(args: &BuildArgs) -> Result<Vec<Output>> {
             "`--iidfile` cannot be combined with outputs of type `local` and `tar`",
         ));
     }
+    if outputs.iter().any(|output| output.delete)
+        && !args.others.allow.iter().any(|allowed| {
+            allowed == "fs.write" || allowed.starts_with("fs.write=") || allowed == "fs=*"
+        })
+    {
+        return Err(Diagnostic::error(
+            "an output with `mode=delete` removes files, which has to be allowed",
+        )
+        .with_hint("add `--allow fs.write=DIRECTORY`"));
+    }
     Ok(outputs)
+}
+
+fn plain(kind: OutputKind) -> Output {
+    Output {
+        kind,
+        names: Vec::new(),
+        image: ImageOptions::default(),
+        platform_split: None,
+        delete: false,
+    }
 }
 
 fn output(text: &str) -> Result<Output> {
     let invalid = |why: &str| Diagnostic::error(format!("invalid `--output {text}`: {why}"));
     if !text.starts_with("type=") && !text.contains([',', '"']) {
-        return Ok(Output {
-            kind: match text {
-                "-" => OutputKind::Tar(Destination::Stdout),
-                directory => OutputKind::Local(PathBuf::from(directory)),
-            },
-            options: Vec::new(),
-        });
+        return Ok(plain(match text {
+            "-" => OutputKind::Tar(Destination::Stdout),
+            directory => OutputKind::Local(PathBuf::from(directory)),
+        }));
     }
     let (mut kind, mut dest, mut options) = (None, None, Vec::new());
     for field in fields(text).ok_or_else(|| invalid("a quote is not closed"))? {
@@ -85,14 +113,63 @@ fn output(text: &str) -> Result<Output> {
         match key.trim().to_lowercase().as_str() {
             "type" => kind = Some(value.to_owned()),
             "dest" => dest = Some(value.to_owned()),
+            // The names of annotations keep their case.
+            _ if key.trim().starts_with("annotation") => {
+                options.push((key.trim().to_owned(), value.to_owned()));
+            }
             key => options.push((key.to_owned(), value.to_owned())),
         }
     }
     let Some(kind) = kind.filter(|kind| !kind.is_empty()) else {
         return Err(invalid("it has no `type`"));
     };
-    let option = |name: &str| options.iter().rfind(|(key, _)| key == name);
-    let flag = |name: &str| option(name).map(|(_, value)| value == "true" || value == "1");
+    let mut output = plain(OutputKind::Nothing);
+    let (mut push, mut tar) = (false, true);
+    for (key, value) in &options {
+        let wrong = |what: &str| invalid(&format!("`{value}` is {what} for `{key}`"));
+        let flag = || boolean(value).ok_or_else(|| wrong("neither `true` nor `false`"));
+        match key.as_str() {
+            "push" => push = flag()?,
+            "tar" => tar = flag()?,
+            "name" => output.names = super::tags("--output name=", &list(value))?,
+            "compression" => {
+                output.image.compression = compression(value).map_err(|why| invalid(&why))?;
+            }
+            "compression-level" => {
+                let level = value.parse().map_err(|_| wrong("no number"))?;
+                output.image.compression_level = Some(level);
+            }
+            "force-compression" => output.image.force_compression = flag()?,
+            "oci-mediatypes" => output.image.oci_types = Some(flag()?),
+            "rewrite-timestamp" => output.image.rewrite_timestamp = flag()?,
+            "platform-split" => output.platform_split = Some(flag()?),
+            "mode" if value == "delete" => output.delete = true,
+            "mode" if value == "copy" => {}
+            "mode" => return Err(wrong("neither `copy` nor `delete`")),
+            "unpack"
+            | "store"
+            | "name-canonical"
+            | "dangling-name-prefix"
+            | "prefer-nondist-layers"
+            | "attestation-prefix" => {}
+            key if key.starts_with("annotation") => {
+                let annotation = annotation::option(key, value);
+                let annotation = annotation
+                    .ok_or_else(|| invalid(&format!("`{key}` names no place of annotations")))?;
+                output.image.annotations.push(annotation);
+            }
+            other => {
+                let error = invalid(&format!("there is no option `{other}`"));
+                return Err(match suggest(other, OPTIONS) {
+                    Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                    None => error.with_hint(format!("there are `{}`", OPTIONS.join("`, `"))),
+                });
+            }
+        }
+    }
+    if output.image.compression == Compression::Zstd && output.image.oci_types == Some(false) {
+        return Err(invalid("`compression=zstd` needs `oci-mediatypes=true`"));
+    }
     let dest = dest.filter(|dest| !dest.is_empty());
     let file = || match dest.as_deref() {
         Some("-") | None => Destination::Stdout,
@@ -103,14 +180,12 @@ fn output(text: &str) -> Result<Output> {
         Some(path) => Ok(PathBuf::from(path)),
         None => Err(invalid("it has no `dest`")),
     };
-    let kind = match kind.as_str() {
+    output.kind = match kind.as_str() {
         "docker" if dest.is_none() => OutputKind::Engine,
         "docker" => OutputKind::DockerArchive(file()),
-        "image" => OutputKind::Image {
-            push: flag("push").unwrap_or(false),
-        },
+        "image" => OutputKind::Image { push },
         "registry" => OutputKind::Image { push: true },
-        "oci" if flag("tar") == Some(false) => OutputKind::OciDirectory(directory()?),
+        "oci" if !tar => OutputKind::OciDirectory(directory()?),
         "oci" => OutputKind::Oci(file()),
         "local" => OutputKind::Local(directory()?),
         "tar" => OutputKind::Tar(file()),
@@ -123,7 +198,47 @@ fn output(text: &str) -> Result<Output> {
             });
         }
     };
-    Ok(Output { kind, options })
+    Ok(output)
+}
+
+const OPTIONS: [&str; 11] = [
+    "compression",
+    "compression-level",
+    "dest",
+    "force-compression",
+    "mode",
+    "name",
+    "oci-mediatypes",
+    "platform-split",
+    "push",
+    "rewrite-timestamp",
+    "tar",
+];
+
+fn compression(text: &str) -> std::result::Result<Compression, String> {
+    match text {
+        "uncompressed" => Ok(Compression::Uncompressed),
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        other => Err(format!(
+            "the compression `{other}` is not one of `gzip`, `zstd` and `uncompressed`"
+        )),
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',')
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The fields of a line of CSV; `None` when a quote is not closed.
@@ -184,6 +299,10 @@ mod tests {
             "type=oci,x",
             "dest=a,b=c",
             "type=tar,\"x",
+            "type=oci,compresion=gzip",
+            "type=oci,compression=estargz",
+            "type=oci,compression=zstd,oci-mediatypes=false",
+            "type=image,push=maybe",
         ] {
             assert!(output(text).is_err(), "{text}");
         }

@@ -10,7 +10,6 @@ use crate::diag::Diagnostic;
 pub(super) fn check(args: &BuildArgs) -> Result<Vec<String>> {
     let (others, legacy) = (&args.others, &args.legacy);
     for (flag, given) in [
-        ("--annotation", !others.annotation.is_empty()),
         ("--cache-from", !others.cache_from.is_empty()),
         ("--cache-to", !others.cache_to.is_empty()),
         ("--policy", !others.policy.is_empty()),

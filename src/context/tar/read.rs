@@ -16,7 +16,7 @@ const MAX_RECORDS: u64 = 1 << 20;
 const MAX_PATH: usize = 4096;
 
 /// An archive that is read entry by entry.
-pub(in crate::context) struct TarReader<R> {
+pub(crate) struct TarReader<R> {
     input: R,
     /// Of the current entry's content, and the padding after it.
     left: u64,
@@ -25,13 +25,13 @@ pub(in crate::context) struct TarReader<R> {
 
 /// An entry's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::context) struct Header {
+pub(crate) struct Header {
     /// The path is as written, neither cleaned nor known to stay inside.
-    pub(in crate::context) entry: Entry,
+    pub(crate) entry: Entry,
     /// Sorted by name.
-    pub(in crate::context) xattrs: Vec<Xattr>,
+    pub(crate) xattrs: Vec<Xattr>,
     /// The type, when it is none that an [`Entry`] has.
-    pub(in crate::context) unknown: Option<char>,
+    pub(crate) unknown: Option<char>,
 }
 
 /// What came before a header and changes it.
@@ -43,7 +43,7 @@ struct Extra {
 }
 
 impl<R: Read> TarReader<R> {
-    pub(in crate::context) fn new(input: R) -> Self {
+    pub(crate) fn new(input: R) -> Self {
         Self {
             input,
             left: 0,
@@ -52,7 +52,7 @@ impl<R: Read> TarReader<R> {
     }
 
     /// Goes on to the next entry; what was not read of the last one's content is left out.
-    pub(in crate::context) fn next(&mut self) -> io::Result<Option<Header>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Header>> {
         let mut extra = Extra::default();
         loop {
             self.skip()?;

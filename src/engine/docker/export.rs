@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use futures::{Stream, TryStreamExt as _};
+use futures::{SinkExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
 use super::DockerEngine;
 use super::manifest::{Document, Manifest};
 use super::untar::Untar;
-use crate::engine::Result;
+use crate::engine::{Result, TarStream};
 use crate::image::{Digest, Platform};
 
 /// No manifest and no config is as large.
@@ -25,6 +25,27 @@ impl DockerEngine {
                 .export_image(id)
                 .map_err(move |error| super::error::from_bollard(&endpoint, error)),
         )
+    }
+}
+
+impl DockerEngine {
+    /// An export on its own: it goes on as it is read, and ends when nobody reads any more.
+    pub(super) fn saved(&self, image: &str) -> TarStream {
+        let (docker, endpoint) = (self.docker.clone(), self.info.endpoint.clone());
+        let image = image.to_owned();
+        let (mut sender, receiver) = futures::channel::mpsc::channel(16);
+        tokio::spawn(async move {
+            let mut export = std::pin::pin!(docker.export_image(&image));
+            while let Some(piece) = export.next().await {
+                let piece = piece
+                    .map_err(|error| super::error::from_bollard(&endpoint, error))
+                    .map_err(std::io::Error::other);
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Box::pin(tokio_util::io::StreamReader::new(receiver))
     }
 }
 

@@ -151,6 +151,10 @@ impl Engine for DockerEngine {
         self.push_image(reference, on_push).await
     }
 
+    async fn save(&self, image: &str) -> Result<TarStream> {
+        Ok(self.saved(image))
+    }
+
     async fn load(&self, request: LoadRequest) -> Result<Loaded> {
         self.load_image(request).await
     }

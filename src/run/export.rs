@@ -1,0 +1,170 @@
+//! Gives the result to every place that wants it: files and archives first, the engine's names
+//! and the registries last, so that a name moves only when the rest is done.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{Built, Ended, Surroundings, environment};
+use crate::build::{self, Ledger, Snapshot};
+use crate::cache::RecordedLayer;
+use crate::diag::Diagnostic;
+use crate::image::{ImageConfig, Layer, Reference};
+use crate::output::{self, Product};
+use crate::plan::Plan;
+use crate::progress::{Numbering, StepOutcome};
+use crate::request::{Annotation, AnnotationPlace, BuildRequest, Compression, Output, OutputKind};
+
+pub(super) async fn export(
+    request: &BuildRequest,
+    around: &Surroundings,
+    ledger: &Ledger,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    numbering: &Numbering,
+) -> Result<Built, Ended> {
+    let stage = plan.stage(plan.target).expect("the target is planned");
+    let config = build::final_config(stage, snapshot, request.epoch);
+    let layers: Vec<Layer> = snapshot.layers.iter().map(RecordedLayer::layer).collect();
+    let rewrites = |output: &Output| output.image.rewrite_timestamp && request.epoch.is_some();
+    let needs_files = request
+        .outputs
+        .iter()
+        .any(|output| output::is_written(&output.kind) || rewrites(output));
+    let product = if needs_files {
+        let step = numbering.start("exporting layers");
+        let image = snapshot.image.as_deref();
+        let saved = output::save(&*around.engine, image, &layers, &request.scratch_dir).await;
+        let saved = ended(step, saved)?;
+        let base = snapshot.layers.iter();
+        Some(Arc::new(Product {
+            saved,
+            config: config.clone(),
+            base: base.take_while(|layer| layer.created.is_none()).count(),
+            epoch: request.epoch,
+        }))
+    } else {
+        None
+    };
+    let mut built = Built::default();
+    for output in &request.outputs {
+        let Some(product) = product
+            .as_ref()
+            .filter(|_| output::is_written(&output.kind))
+        else {
+            continue;
+        };
+        let step = numbering.start(title(&output.kind));
+        if let Some(written) = ended(step, output::write(product, output).await)? {
+            built.config_digest = Some(written.config_digest.to_string());
+            built.digest = Some(written.described.descriptor.digest.to_string());
+            built.described = Some(written.described);
+            built.names = written.names;
+        }
+    }
+    let to_engine =
+        |kind: &OutputKind| matches!(kind, OutputKind::Engine | OutputKind::Image { .. });
+    for output in request.outputs.iter().filter(|o| to_engine(&o.kind)) {
+        let product = product.as_ref().filter(|_| rewrites(output));
+        store(
+            output, around, ledger, &config, &layers, product, &mut built,
+        )
+        .await?;
+        if output.kind == (OutputKind::Image { push: true }) {
+            let pushed = output::push(&*around.engine, &output.names, numbering).await?;
+            built.digest = pushed.map(|digest| digest.to_string());
+        }
+    }
+    Ok(built)
+}
+
+/// Makes the image in the engine and names it.
+async fn store(
+    output: &Output,
+    around: &Surroundings,
+    ledger: &Ledger,
+    config: &ImageConfig,
+    layers: &[Layer],
+    rewritten: Option<&Arc<Product>>,
+    built: &mut Built,
+) -> Result<(), Ended> {
+    let engine = &*around.engine;
+    let failed = |error| build::of_engine(&error);
+    let (mut config, mut layers) = (config.clone(), layers.to_vec());
+    if let Some(product) = rewritten {
+        let (rewritten, steps) = output::rewritten(engine, product, &layers)
+            .await
+            .map_err(failed)?;
+        for step in steps {
+            ledger.drop_image(&step);
+        }
+        let diff_ids = rewritten.iter().map(|layer| layer.diff_id.clone());
+        config.rootfs.diff_ids = diff_ids.collect();
+        layers = rewritten;
+    }
+    let tags: Vec<String> = output.names.iter().map(Reference::to_string).collect();
+    built.config_digest = Some(config.digest().to_string());
+    built.names.clone_from(&output.names);
+    let image = output::to_engine(engine, config, layers, &tags).await;
+    built.image = Some(image.map_err(failed)?);
+    Ok(())
+}
+
+fn ended<T>(step: crate::progress::Running, result: io::Result<T>) -> Result<T, Diagnostic> {
+    match result {
+        Ok(value) => {
+            step.finish(StepOutcome::Done);
+            Ok(value)
+        }
+        Err(error) => {
+            let message = format!("the result cannot be written: {error}");
+            step.finish(StepOutcome::Failed(message.clone()));
+            Err(environment(message))
+        }
+    }
+}
+
+fn title(kind: &OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Local(_) => "exporting to client directory",
+        OutputKind::Tar(_) => "exporting to client tarball",
+        OutputKind::Oci(_) | OutputKind::OciDirectory(_) => "exporting to oci image format",
+        OutputKind::DockerArchive(_) => "exporting to docker image format",
+        OutputKind::Engine | OutputKind::Image { .. } | OutputKind::Nothing => "exporting to image",
+    }
+}
+
+/// What an output cannot do with an image, said before anything is built.
+pub(super) fn check(request: &BuildRequest) -> Result<(), Diagnostic> {
+    for output in &request.outputs {
+        let options = &output.image;
+        let in_index = |one: &Annotation| {
+            matches!(
+                one.place,
+                AnnotationPlace::Index | AnnotationPlace::IndexDescriptor
+            )
+        };
+        let is_image = !matches!(
+            output.kind,
+            OutputKind::Local(_) | OutputKind::Tar(_) | OutputKind::Nothing
+        );
+        if is_image && options.annotations.iter().any(in_index) {
+            let message = "the annotations of an index need several platforms";
+            return Err(Diagnostic::error(message)
+                .with_hint("annotate the manifest: `--annotation manifest:KEY=VALUE`"));
+        }
+        let in_engine = matches!(output.kind, OutputKind::Engine | OutputKind::Image { .. });
+        let asked = [
+            (!options.annotations.is_empty(), "annotations"),
+            (options.compression != Compression::Gzip, "`compression`"),
+            (options.force_compression, "`force-compression`"),
+            (options.compression_level.is_some(), "`compression-level`"),
+            (options.oci_types == Some(true), "`oci-mediatypes`"),
+        ];
+        if let Some((_, what)) = asked.into_iter().find(|(asked, _)| *asked && in_engine) {
+            let message = format!("an image in the engine cannot be given {what}");
+            return Err(Diagnostic::error(message)
+                .with_hint("write it to an archive: `--output type=oci,dest=FILE`"));
+        }
+    }
+    Ok(())
+}
