@@ -46,6 +46,8 @@ pub struct BuildRequest {
     pub no_cache_filter: Vec<String>,
     /// Where the result goes, never empty.
     pub outputs: Vec<Output>,
+    /// Whether it is told why each step ran that was not found in the cache.
+    pub explain: bool,
     /// How many steps may run at once.
     pub parallel: usize,
     /// Through what URLs are fetched.
@@ -303,6 +305,8 @@ pub struct Report {
     pub print_id: bool,
     /// Whether bowline tells what it does itself.
     pub debug: bool,
+    /// Whether it tells at the end where the time went.
+    pub timing: bool,
     pub iidfile: Option<PathBuf>,
     pub metadata_file: Option<PathBuf>,
     /// Where the logs of builds are kept; none is kept without.

@@ -220,15 +220,16 @@ async fn volumes_and_memory_below_dev_leave_no_trace() {
     let ended = run(&*engine, &read, b"").await;
     let committed = engine.commit(&read.name).await.unwrap();
     let base = engine.image(BUSYBOX).await.unwrap().unwrap();
+    let unchanged = engine.image(&committed).await.unwrap().unwrap();
     let busy = engine.remove_volume(&volume).await.unwrap_err();
     for name in [&fill.name, &read.name] {
         engine.remove(name).await.unwrap();
     }
-    engine.remove_image(&committed.id, true).await.unwrap();
+    engine.remove_image(&committed, true).await.unwrap();
     engine.remove_volume(&volume).await.unwrap();
     engine.remove_volume(&volume).await.unwrap();
     assert_eq!(ended.stdout, "kept\nread-only\n1770\n1024\n");
-    assert_eq!(committed.diff_ids, base.diff_ids);
+    assert_eq!(unchanged.diff_ids, base.diff_ids);
     assert!(matches!(busy, EngineError::Conflict { .. }), "{busy:?}");
 }
 

@@ -335,10 +335,10 @@ async fn a_commit_becomes_an_authored_image() {
     let ended = run(&*engine, &first, b"").await;
     assert_eq!(ended.status, 0, "{ended:?}");
     let committed = engine.commit(&first.name).await.unwrap();
-    assert_eq!(committed.diff_ids[..base.len()], diff_ids(&base)[..]);
-    assert_eq!(committed.diff_ids.len(), base.len() + 1);
-    let layers = engine.layers(&committed.id, &base).await.unwrap();
-    assert_eq!(diff_ids(&layers), committed.diff_ids);
+    let layers = engine.layers(&committed, &base).await.unwrap();
+    assert_eq!(layers.len(), base.len() + 1);
+    let found = engine.image(&committed).await.unwrap().unwrap();
+    assert_eq!(diff_ids(&layers), found.diff_ids);
     assert_eq!(layers[..base.len()], base[..]);
     let has_blob = engine.info().store == ImageStore::Containerd;
     assert!(
@@ -352,7 +352,7 @@ async fn a_commit_becomes_an_authored_image() {
     })
     .await;
     engine.remove(&first.name).await.unwrap();
-    engine.remove_image(&committed.id, true).await.unwrap();
+    engine.remove_image(&committed, true).await.unwrap();
     let said = shell(
         &*engine,
         &loaded.id,
@@ -369,10 +369,9 @@ async fn a_commit_becomes_an_authored_image() {
     assert_eq!(run(&*engine, &idle, b"").await.status, 0);
     let unchanged = engine.commit(&idle.name).await.unwrap();
     engine.remove(&idle.name).await.unwrap();
-    assert_eq!(unchanged.diff_ids, diff_ids(&loaded.layers));
-    let layers = engine.layers(&unchanged.id, &loaded.layers).await.unwrap();
+    let layers = engine.layers(&unchanged, &loaded.layers).await.unwrap();
     assert_eq!(layers, loaded.layers);
-    for id in [&unchanged.id, &loaded.id] {
+    for id in [&unchanged, &loaded.id] {
         engine.remove_image(id, true).await.unwrap();
     }
 }

@@ -86,7 +86,7 @@ async fn measure() {
         let committed = engine.commit(&spec.name).await.unwrap();
         times.add("commit", now);
         let now = Instant::now();
-        let layers = engine.layers(&committed.id, &loaded.layers).await.unwrap();
+        let layers = engine.layers(&committed, &loaded.layers).await.unwrap();
         times.add("layers", now);
         let now = Instant::now();
         let done = load(&engine, &layers, None, &[], |_| {}).await;
@@ -95,7 +95,7 @@ async fn measure() {
         engine.remove(&spec.name).await.unwrap();
         times.add("remove container", now);
         let now = Instant::now();
-        engine.remove_image(&committed.id, true).await.unwrap();
+        engine.remove_image(&committed, true).await.unwrap();
         times.add("remove image", now);
         for name in [&third, &other, &tag, &done.id] {
             engine.remove_image(name, true).await.unwrap();

@@ -11,6 +11,8 @@
 
 mod arrows;
 mod build;
+mod cache;
+mod calls;
 mod cancel;
 mod conformance;
 mod engine_base;

@@ -94,6 +94,7 @@ impl Authored {
             definition: self.names.definition,
             content: self.names.content,
             rootfs,
+            later: None,
         }
     }
 }
@@ -134,6 +135,7 @@ impl Document {
         let diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
         let record = Record {
             key: self.key.as_str().to_owned(),
+            title: self.title.clone(),
             layers,
         };
         config.labels.insert(LABEL.to_owned(), record.to_label());

@@ -6,19 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::author::{self, Names};
 use super::exec::RunFiles;
+use super::explain::Costs;
 use super::failure::{self, Failure};
 use super::keys::StageKeys;
 use super::ledger::Ledger;
 use super::mounts::{Secrets, Volumes};
 use super::rootfs::Rootfs;
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot, StageFuture, StageResult};
 use super::source::Contexts;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
 use crate::diag::Class;
@@ -52,9 +50,6 @@ pub struct Settings {
     pub secrets: Secrets,
 }
 
-type StageResult = std::result::Result<Snapshot, Failure>;
-type StageFuture = Shared<BoxFuture<'static, StageResult>>;
-
 /// Builds the stages of a plan.
 pub struct Builder {
     pub(super) engine: Arc<dyn Engine>,
@@ -74,6 +69,8 @@ pub struct Builder {
     /// Steps that are being made, so that equal ones are made once.
     making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<bool>>>>,
     places: Semaphore,
+    /// By title.
+    costs: Mutex<Costs>,
 }
 
 /// What a build is made of.
@@ -107,6 +104,7 @@ impl Builder {
             keys: Mutex::default(),
             making: Mutex::default(),
             places,
+            costs: Mutex::default(),
         })
     }
 
@@ -120,20 +118,27 @@ impl Builder {
         self.stage(self.plan.target).await
     }
 
+    /// What the target's last step is known by before anything runs.
+    ///
+    /// # Errors
+    /// When the context cannot be read.
+    pub async fn target_key(self: &Arc<Self>) -> std::result::Result<Key, Failure> {
+        let keys = self.stage_keys(self.plan.target).await?;
+        Ok(keys.last().clone())
+    }
+
+    /// Shows that nothing of the target had to be made.
+    pub fn show_target_cached(&self) {
+        let stage = self.stage_of(self.plan.target);
+        self.show_cached(stage, stage.steps.len());
+    }
+
     /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
     fn stage(self: &Arc<Self>, index: StageIndex) -> StageFuture {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = stages.entry(index).or_insert_with(|| {
             let builder = Arc::clone(self);
-            let work = async move { builder.make_stage(index).await };
-            let task = AbortOnDropHandle::new(tokio::spawn(work));
-            let joined = async move {
-                match task.await {
-                    Ok(result) => result,
-                    Err(error) => Err(Arc::new(failure::internal(&error.to_string()))),
-                }
-            };
-            joined.boxed().shared()
+            snapshot::start(async move { builder.make_stage(index).await })
         });
         entry.clone()
     }
@@ -160,10 +165,19 @@ impl Builder {
         self.show_cached(stage, done);
         let mut snapshot = snapshot.expect("a stage starts from something");
         for (step, definition) in stage.steps[done..].iter().zip(&keys.steps[done..]) {
-            snapshot = self.step(stage, step, definition, &snapshot).await?;
+            let made = self.step(stage, step, definition, &snapshot).await;
+            snapshot = match made {
+                Ok(made) => made,
+                Err(failure) => {
+                    // The step before is kept for the next build, whatever became of this one;
+                    // that it could not be kept matters less than what failed.
+                    let _ = snapshot.settled().await;
+                    return Err(failure);
+                }
+            };
         }
         drop(sources);
-        Ok(snapshot)
+        snapshot.settled().await
     }
 
     fn show_cached(&self, stage: &Stage, done: usize) {
@@ -218,6 +232,7 @@ impl Builder {
             content: record.content_key(),
             layers: record.layers,
             definition: key.clone(),
+            later: None,
         }))
     }
 
@@ -258,6 +273,7 @@ impl Builder {
             layers,
             definition: key.clone(),
             content: key.clone(),
+            later: None,
         }
     }
 
@@ -294,11 +310,14 @@ impl Builder {
             }
             below = equal_below.unwrap_or(below);
         };
-        match &result {
-            Ok((_, true)) => progress.finish(StepOutcome::Cached),
-            Ok((_, false)) => progress.finish(StepOutcome::Done),
-            Err(failure) => progress.finish(StepOutcome::Failed(failure.message.clone())),
-        }
+        let outcome = match &result {
+            Ok((_, true)) => StepOutcome::Cached,
+            Ok((_, false)) => StepOutcome::Done,
+            Err(failure) => StepOutcome::Failed(failure.message.clone()),
+        };
+        let cost = (outcome.clone(), progress.took());
+        self.lock_costs().insert(step.title.clone(), cost);
+        progress.finish(outcome);
         result.map(|(snapshot, _)| snapshot)
     }
 
@@ -373,7 +392,7 @@ impl Builder {
             anew: self.ignores_cache(stage),
         };
         let turn = self.turn(&content);
-        let mut made = turn.lock().await;
+        let mut made = turn.lock_owned().await;
         // A step whose definition was not found may still be known by its content, from another
         // road to the same files; and an equal step may just have been made beside this one.
         let may_look = *made || (!self.ignores_cache(stage) && content != *definition);
@@ -391,6 +410,14 @@ impl Builder {
             }
         }
         let platform = &stage.platform;
+        let settled;
+        let below = match &step.action {
+            Action::Run(_) => below,
+            Action::Copy(_) | Action::Workdir(_) => {
+                settled = below.settled().await?;
+                &settled
+            }
+        };
         let snapshot = match (&step.action, files) {
             (Action::Run(run), _) => {
                 let mounts = RunFiles {
@@ -411,6 +438,13 @@ impl Builder {
             }
         };
         *made = true;
+        if let Some(later) = snapshot.later.clone() {
+            // Equal steps wait until it can be found.
+            tokio::spawn(async move {
+                let _ = later.await;
+                drop(made);
+            });
+        }
         Ok((snapshot, false))
     }
 
@@ -471,6 +505,19 @@ impl Builder {
 
     pub(super) fn base(&self, index: BaseIndex) -> &BaseImage {
         &self.bases[&index]
+    }
+
+    fn lock_costs(&self) -> std::sync::MutexGuard<'_, Costs> {
+        self.costs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn costs(&self) -> Costs {
+        self.lock_costs().clone()
+    }
+
+    /// The keys of a stage, if anybody has asked for them.
+    pub(super) fn known_keys(&self, index: StageIndex) -> Option<Arc<StageKeys>> {
+        self.key_slot(index).get().cloned()
     }
 
     pub(super) fn key_slot(&self, index: StageIndex) -> Arc<OnceCell<Arc<StageKeys>>> {

@@ -13,11 +13,11 @@ use super::hosts;
 use super::init_volume;
 use super::mounts::{self, MountFiles, Mounting};
 use super::rootfs::Rootfs;
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot, StageResult};
 use super::target;
 use crate::cache::RecordedLayer;
 use crate::diag::{Class, Diagnostic};
-use crate::engine::{ContainerSpec, EngineError, Mount, NetworkMode, Result, Stream};
+use crate::engine::{ContainerSpec, Engine, EngineError, Mount, NetworkMode, Result, Stream};
 use crate::image::Platform;
 use crate::init::wire::{File, Request, SETUP_FAILED, start_failure};
 use crate::plan::{Network, Run, Step};
@@ -193,7 +193,8 @@ impl Builder {
         })
     }
 
-    /// Turns the container's changes into the step's image.
+    /// Turns the container's changes into the step's image. Containers can be created from what
+    /// the commit gives; the image with our config and names is made beside the next step.
     async fn commit(
         &self,
         platform: &Platform,
@@ -202,30 +203,28 @@ impl Builder {
         below: &Snapshot,
         container: String,
     ) -> Result<Snapshot> {
-        let known = below.plain_layers();
         let committed = self.ledger.commit(&container).await?;
-        let changed = committed.diff_ids.len() > known.len();
-        let mut layers = below.layers.clone();
-        if changed {
-            let all = self.engine.layers(&committed.id, &known).await?;
-            let now = Some(jiff::Timestamp::now().to_string());
-            layers.extend(
-                all.into_iter()
-                    .skip(known.len())
-                    .map(|layer| RecordedLayer {
-                        diff_id: layer.diff_id,
-                        blob: layer.blob,
-                        created: now.clone(),
-                    }),
-            );
-        }
-        let new_layer = (!changed).then(author::empty_layer);
-        let authored =
-            author::step_image(&self.engine, platform, step, names, layers, new_layer).await?;
-        self.ledger.drop_image(&committed.id);
-        let image = authored.image.clone();
+        self.ledger.drop_image(&committed);
+        let image = committed.clone();
         let rootfs = Rootfs::of_container(&self.engine, &self.ledger, image, container);
-        Ok(authored.snapshot(rootfs))
+        let keeping = Keeping {
+            engine: Arc::clone(&self.engine),
+            platform: platform.clone(),
+            step: step.clone(),
+            names: names.clone(),
+            below: below.clone(),
+            committed: committed.clone(),
+            ended: jiff::Timestamp::now().to_string(),
+            rootfs: rootfs.clone(),
+        };
+        Ok(Snapshot {
+            image: Some(committed),
+            layers: Vec::new(),
+            definition: names.definition,
+            content: names.content,
+            rootfs,
+            later: Some(snapshot::start(keeping.keep())),
+        })
     }
 
     async fn command_failed(
@@ -265,6 +264,43 @@ pub(super) struct RunFiles {
     pub(super) files: Vec<MountFiles>,
     /// Whether caches are emptied first.
     pub(super) fresh: bool,
+}
+
+/// A step whose changes were committed, on its way to an image of its own.
+struct Keeping {
+    engine: Arc<dyn Engine>,
+    platform: Platform,
+    step: Step,
+    names: Names,
+    below: Snapshot,
+    committed: String,
+    /// When the step ended.
+    ended: String,
+    rootfs: Rootfs,
+}
+
+impl Keeping {
+    async fn keep(self) -> StageResult {
+        let engine_failed = |error: EngineError| failure::engine(&self.step, &error);
+        let below = self.below.settled().await?;
+        let known = below.plain_layers();
+        let all = self.engine.layers(&self.committed, &known).await;
+        let new = all.map_err(engine_failed)?.into_iter().skip(known.len());
+        let mut layers = below.layers;
+        layers.extend(new.map(|layer| RecordedLayer {
+            diff_id: layer.diff_id,
+            blob: layer.blob,
+            created: Some(self.ended.clone()),
+        }));
+        let unchanged = layers.len() == known.len();
+        let new_layer = unchanged.then(author::empty_layer);
+        let (engine, platform) = (&self.engine, &self.platform);
+        let made = author::step_image(engine, platform, &self.step, self.names, layers, new_layer);
+        let authored = made
+            .await
+            .map_err(|error| failure::engine(&self.step, &error))?;
+        Ok(authored.snapshot(self.rootfs))
+    }
 }
 
 /// How a step's container ended.

@@ -15,6 +15,8 @@ use crate::plan::{Action, CopyFrom, Run, Stage, StageBase, StageIndex, Step};
 pub(super) struct StageKeys {
     pub(super) start: Key,
     pub(super) steps: Vec<Key>,
+    /// What each step reads.
+    pub(super) inputs: Vec<Inputs>,
 }
 
 impl StageKeys {
@@ -45,6 +47,7 @@ impl Builder {
             StageBase::Stage(other) => self.stage_keys(other).await?.last().clone(),
         };
         let mut steps = Vec::with_capacity(stage.steps.len());
+        let mut all_inputs = Vec::with_capacity(stage.steps.len());
         let mut parent = start.clone();
         for step in &stage.steps {
             let inputs = match &step.action {
@@ -65,8 +68,13 @@ impl Builder {
             };
             parent = Key::step(&parent, &step.action, &inputs);
             steps.push(parent.clone());
+            all_inputs.push(inputs);
         }
-        Ok(Arc::new(StageKeys { start, steps }))
+        Ok(Arc::new(StageKeys {
+            start,
+            steps,
+            inputs: all_inputs,
+        }))
     }
 
     /// What the mounts of a step read, as far as it is known before anything runs.

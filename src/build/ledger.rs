@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::owner::Owner;
-use crate::engine::{Committed, Engine, Result};
+use crate::engine::{Engine, Result};
 
 /// The build that a container belongs to.
 const LABEL_BUILD: &str = "bowline.build";
@@ -115,7 +115,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Engine::commit`].
-    pub async fn commit(&self, container: &str) -> Result<Committed> {
+    pub async fn commit(&self, container: &str) -> Result<String> {
         self.committing.fetch_add(1, Ordering::Relaxed);
         let committed = self.engine.commit(container).await;
         self.committing.fetch_sub(1, Ordering::Relaxed);

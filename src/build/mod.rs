@@ -8,6 +8,7 @@ mod author;
 mod builder;
 mod copy;
 mod exec;
+mod explain;
 mod failure;
 mod hosts;
 mod init_volume;
@@ -26,6 +27,7 @@ mod user;
 
 pub use builder::{Builder, Parts, Settings, new_id};
 pub use copy::one_file;
+pub use explain::Memory;
 pub use failure::{Failure, of_engine};
 pub use ledger::Ledger;
 pub use mounts::{CacheVolume, LABEL_CACHE, Secrets, cache_volumes};

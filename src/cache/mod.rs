@@ -13,9 +13,11 @@
 
 mod key;
 mod record;
+mod steps;
 
 pub use key::{Inputs, Key};
 pub use record::{LABEL, Record, RecordedLayer};
+pub use steps::{Bounds, Steps, StoredStep};
 
 /// The repository that step images are named in.
 pub const REPOSITORY: &str = "bowline/cache";

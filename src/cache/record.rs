@@ -16,6 +16,9 @@ pub const LABEL: &str = "bowline.step";
 pub struct Record {
     /// The content key of the step.
     pub key: String,
+    /// The step, for people.
+    #[serde(default)]
+    pub title: String,
     /// All layers, lowest first.
     pub layers: Vec<RecordedLayer>,
 }

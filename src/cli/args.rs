@@ -5,6 +5,7 @@
 //! ones of older `docker build` among them. As there, a flag that takes one value may be
 //! repeated and the last one counts, and a switch may be given a value (`--pull=false`).
 
+mod cache;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+pub use cache::{CacheArgs, CacheCommand, PruneBounds};
 pub use sandbox::{Format, SandboxArgs};
 
 /// Builds container images on a Docker Engine; RUN steps can join any container's network
@@ -47,6 +49,8 @@ pub enum Command {
     Plan(Box<BuildArgs>),
     /// Show whose network RUN would join, why, and what can be reached from there
     Sandbox(SandboxArgs),
+    /// List, count and remove the steps that the engine keeps
+    Cache(CacheArgs),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write a page per command to a directory
@@ -102,6 +106,13 @@ pub struct BuildArgs {
     /// Ignore the cache for these stages
     #[arg(long, help_heading = "Cache", value_name = "STAGE")]
     pub no_cache_filter: Vec<String>,
+
+    /// Tell why each step ran that was not found in the cache, and what it cost
+    #[arg(long, help_heading = "Cache")]
+    pub explain: bool,
+    /// Tell at the end where the time went
+    #[arg(long, help_heading = "Progress")]
+    pub timing: bool,
 
     /// Name of the result
     #[arg(short, long, help_heading = "Result", value_name = "NAME[:TAG]")]

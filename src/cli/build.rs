@@ -3,6 +3,7 @@
 use super::args::Global;
 use super::connect::{ended, prepare};
 use super::environment::Environment;
+use super::gc;
 use super::result::Outcome;
 use super::session::{BuildResult, Session};
 use crate::request::BuildRequest;
@@ -17,6 +18,7 @@ pub(super) async fn build(
 ) -> BuildResult {
     let (recipe, around) = prepare(request, global, environment, session).await?;
     let built = run::build(request, &recipe, &around).await.map_err(ended)?;
+    gc::start(global, environment);
     Ok(Outcome {
         image: built.image,
         config_digest: built.config_digest,

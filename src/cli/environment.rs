@@ -33,7 +33,9 @@ macro_rules! variables {
 }
 
 variables! {
+    BOWLINE_CACHE_AGE: "after builds, steps older than this leave the cache: `30d`";
     BOWLINE_CACHE_DIR: "where bowline keeps what it remembers between builds";
+    BOWLINE_CACHE_SIZE: "after builds, the oldest steps leave the cache until it is no larger: `10GB`";
     BOWLINE_LOG_DIR: "where the logs of builds are kept";
     BOWLINE_NETWORK: "the network of RUN steps when `--network` is not given";
     BOWLINE_PARALLEL: "how many steps may run at once when `--parallel` is not given";

@@ -8,9 +8,11 @@
 
 pub mod args;
 mod build;
+mod cache;
 mod connect;
 pub mod environment;
 pub mod exit;
+mod gc;
 mod install;
 mod logfile;
 mod man;
@@ -85,6 +87,12 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
             let report = resolve::aside(cli.global.debug, environment);
             session::run(&report, Vec::new(), |session| {
                 sandbox::sandbox(&args, &cli.global, environment, session)
+            })
+        }
+        Command::Cache(args) => {
+            let report = resolve::aside(cli.global.debug, environment);
+            session::run(&report, Vec::new(), |session| {
+                cache::cache(&args, &cli.global, environment, session)
             })
         }
         Command::Completion { shell } => {

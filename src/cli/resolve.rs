@@ -63,6 +63,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         no_cache: args.no_cache,
         no_cache_filter: list(&args.no_cache_filter, str::to_lowercase),
         outputs,
+        explain: args.explain,
         parallel: parallel(args.parallel.as_deref(), environment)?,
         proxies: proxies(environment)?,
         cache_dir: environment.cache_dir(),
@@ -71,6 +72,8 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
     };
     Ok(Resolved { request, warnings })
 }
+
+pub(super) use limits::size;
 
 /// The network of RUN steps alone.
 ///

@@ -19,7 +19,7 @@ use super::exit::Exit;
 use super::result::{self, Outcome};
 use super::{logfile, show};
 use crate::diag::{Class, Diagnostic};
-use crate::progress::{Display, Event, Json, Log, Output, Plain, Quiet, Render, Sink, Tty};
+use crate::progress::{Display, Event, Json, Log, Output, Plain, Quiet, Render, Sink, Timing, Tty};
 use crate::request::{ProgressMode, Report};
 
 const SIGTERM: u8 = 15;
@@ -79,6 +79,13 @@ where
         Ok::<_, io::Error>(path)
     });
     let log = log.transpose();
+    if report.timing {
+        outputs.push(Output {
+            render: Box::new(Timing::new(io::stderr())),
+            // The display of the steps has ended by then.
+            on_broken: Box::new(|_| {}),
+        });
+    }
     let display = Arc::new(Display::start(outputs)?);
     for warning in warnings {
         display.emit(Event::Warning(warning));
@@ -271,6 +278,7 @@ mod tests {
             color: false,
             print_id: false,
             debug: false,
+            timing: false,
             iidfile: Some(directory.join("iid")),
             metadata_file: None,
             log_dir: Some(directory.join("logs")),

@@ -34,7 +34,7 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// bytes. After an error the layer is unusable.
 pub struct LayerWriter<W: Write> {
     out: W,
-    hash: Sha256,
+    hash: Option<Sha256>,
     buffer: Vec<u8>,
     written: u64,
     fractions: bool,
@@ -69,11 +69,19 @@ impl<W: Write> LayerWriter<W> {
         let buffer = Vec::with_capacity(BUFFER);
         Self {
             out,
-            hash: Sha256::new(),
+            hash: Some(Sha256::new()),
             buffer,
             written: 0,
             fractions: false,
         }
+    }
+
+    /// Writes without hashing, for whoever hashes what is written anyway; it is ended by
+    /// [`end`](Self::end).
+    #[must_use]
+    pub fn unhashed(mut self) -> Self {
+        self.hash = None;
+        self
     }
 
     /// Writes times with their fractions of a second. Each entry with one grows by 1 KiB, and
@@ -137,17 +145,23 @@ impl<W: Write> LayerWriter<W> {
 
     /// Ends the archive.
     pub fn finish(mut self) -> Result<(W, LayerDigest), LayerError> {
+        self.close()?;
+        let hash = self.hash.expect("what is not hashed is ended otherwise");
+        let diff_id = Digest::from_sha256(&hash.finalize());
+        let size = self.written;
+        Ok((self.out, LayerDigest { diff_id, size }))
+    }
+
+    /// Ends the archive; gives its size.
+    pub fn end(mut self) -> Result<(W, u64), LayerError> {
+        self.close()?;
+        Ok((self.out, self.written))
+    }
+
+    fn close(&mut self) -> Result<(), LayerError> {
         self.put(&[0; 2 * BLOCK])?;
         self.write_out()?;
-        self.out.flush().map_err(LayerError::Write)?;
-        let diff_id = Digest::from_sha256(&self.hash.finalize());
-        Ok((
-            self.out,
-            LayerDigest {
-                diff_id,
-                size: self.written,
-            },
-        ))
+        self.out.flush().map_err(LayerError::Write)
     }
 
     fn header(&mut self, entry: &Entry, xattrs: &[Xattr]) -> Result<(), LayerError> {
@@ -201,7 +215,9 @@ impl<W: Write> LayerWriter<W> {
     }
 
     fn write_out(&mut self) -> Result<(), LayerError> {
-        self.hash.update(&self.buffer);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&self.buffer);
+        }
         self.out
             .write_all(&self.buffer)
             .map_err(LayerError::Write)?;

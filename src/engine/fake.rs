@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Attached, BaseImage, ByteStream, Committed, ContainerDetail, ContainerSpec, ContainerSummary,
-    Engine, EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull,
+    Attached, BaseImage, ByteStream, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
+    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, NamedImage, OnPull,
     PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
@@ -124,6 +124,10 @@ impl Engine for FakeEngine {
         unimplemented!()
     }
 
+    async fn named(&self, _name: &str) -> Result<Option<NamedImage>> {
+        unimplemented!()
+    }
+
     async fn base_image(&self, _: &str, _: &Platform) -> Result<BaseImage> {
         unimplemented!()
     }
@@ -160,6 +164,10 @@ impl Engine for FakeEngine {
         unimplemented!()
     }
 
+    async fn layer_sizes(&self, _image: &str) -> Result<Vec<u64>> {
+        unimplemented!()
+    }
+
     async fn layers(&self, _: &str, _: &[Layer]) -> Result<Vec<Layer>> {
         unimplemented!()
     }
@@ -180,7 +188,7 @@ impl Engine for FakeEngine {
         unimplemented!()
     }
 
-    async fn commit(&self, _: &str) -> Result<Committed> {
+    async fn commit(&self, _: &str) -> Result<String> {
         unimplemented!()
     }
 

@@ -61,6 +61,17 @@ pub struct ImageSummary {
     pub platform: Platform,
     pub repo_tags: Vec<String>,
     pub repo_digests: Vec<String>,
+    /// In seconds since 1970; 0 where the engine does not tell.
+    pub created: i64,
+}
+
+/// An image and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedImage {
+    /// As [`ImageSummary::id`].
+    pub id: String,
+    /// `repository:tag`, short forms of Docker Hub.
+    pub tags: Vec<String>,
 }
 
 /// Everything needed to build on top of an image. For one ID and platform, config and layers
@@ -105,16 +116,6 @@ pub struct LoadRequest {
 pub struct Loaded {
     pub id: String,
     pub layers: Vec<Layer>,
-}
-
-/// What a commit made.
-#[derive(Debug, Clone)]
-pub struct Committed {
-    /// An untagged image of the engine's own making. Its config is not to be trusted:
-    /// engines merge the container's config into it.
-    pub id: String,
-    /// The diff IDs of all its layers, lowest first.
-    pub diff_ids: Vec<crate::image::Digest>,
 }
 
 /// The network of a container.
@@ -300,6 +301,9 @@ pub trait Engine: Send + Sync {
 
     /// Looks an image up by name or ID; `None` when the engine has none.
     async fn image(&self, name: &str) -> Result<Option<ImageSummary>>;
+    /// The ID and the names of an image, by the cheapest question there is; `None` when the
+    /// engine has none.
+    async fn named(&self, name: &str) -> Result<Option<NamedImage>>;
     /// Reads what is needed to build on top of an image that the engine has. Where it has an
     /// index, the manifest for the platform is read, and none is [`EngineError::NotFound`]; an
     /// image for one platform only is read whatever that is.
@@ -332,6 +336,9 @@ pub trait Engine: Send + Sync {
     async fn images_of(&self, repository: &str) -> Result<Vec<ImageSummary>>;
     /// Images without any name that have a label, as [`Engine::images_of`] shows them.
     async fn untagged_images(&self, label: &str) -> Result<Vec<ImageSummary>>;
+    /// The bytes of an image's layers, lowest first, by its history: for images that have a line
+    /// of it for each layer.
+    async fn layer_sizes(&self, image: &str) -> Result<Vec<u64>>;
     /// The layers of images that `load` or `commit` made, with blobs where the store has them.
     /// `known` holds the layers that are already known, lowest first.
     async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>>;
@@ -346,8 +353,9 @@ pub trait Engine: Send + Sync {
     async fn start(&self, container: &str) -> Result<()>;
     /// Waits for the end of a started container; gives its exit code.
     async fn wait(&self, container: &str) -> Result<i64>;
-    /// Commits a container's changes to a new untagged image.
-    async fn commit(&self, container: &str) -> Result<Committed>;
+    /// Commits a container's changes to a new untagged image and gives its ID. Its config is not
+    /// to be trusted: engines merge the container's config into it.
+    async fn commit(&self, container: &str) -> Result<String>;
     async fn inspect(&self, container: &str) -> Result<Option<ContainerDetail>>;
     /// Kills and removes a container with its anonymous volumes. Fine when it is gone.
     async fn remove(&self, container: &str) -> Result<()>;

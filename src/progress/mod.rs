@@ -16,6 +16,7 @@ mod step;
 #[cfg(test)]
 mod testing;
 mod text;
+mod timing;
 mod tty;
 
 pub use display::{Display, Output, Render};
@@ -25,6 +26,8 @@ pub use log::Log;
 pub use numbering::{Numbering, Running};
 pub use plain::Plain;
 pub use quiet::Quiet;
+pub use text::size;
+pub use timing::Timing;
 pub use tty::Tty;
 
 /// The warnings of a build, once more at its end.

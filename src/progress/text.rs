@@ -160,7 +160,7 @@ pub(super) fn seconds(time: Duration) -> String {
 
 /// A number of bytes: `512B`, `1.23MB`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
         return format!("{bytes}B");

@@ -1,13 +1,16 @@
 //! The heart: from a [`BuildRequest`] to an image, in named phases.
 
 mod bases;
+mod cache;
 mod context;
 mod entitlements;
+mod explained;
 mod export;
 mod layout;
 mod network;
 mod recipe;
 mod remembered;
+mod results;
 mod sandbox;
 mod secrets;
 mod unsupported;
@@ -28,7 +31,10 @@ use crate::progress::{Event, Numbering, Sink};
 use crate::request::BuildRequest;
 use crate::sandbox::World;
 
+pub use cache::{Pruned, cached_steps, prune};
+use explained::Explained;
 use remembered::Remembered;
+use results::Results;
 pub use sandbox::examine;
 
 /// What a build needs from its surroundings.
@@ -170,10 +176,29 @@ async fn build_in(
     let prepared = prepare(request, recipe, around, &numbering).await?;
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, ledger, &numbering, prepared);
-    let snapshot = builder.build().await;
-    recipe.contexts.save();
-    let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
-    let built = export::export(request, around, ledger, &plan, &snapshot, &numbering).await?;
+    let explained = Explained::open(request, around.engine.info());
+    let results = Results::open(request, around.engine.info());
+    let known = results.of(&plan, &builder).await?;
+    let built = match known.as_ref() {
+        Some(known) => known.find(request, &*around.engine).await?,
+        None => None,
+    };
+    let built = if let Some(built) = built {
+        builder.show_target_cached();
+        explained.all_found(&numbering);
+        recipe.contexts.save();
+        built
+    } else {
+        let snapshot = builder.build().await;
+        recipe.contexts.save();
+        explained.tell(&builder, &numbering);
+        let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
+        let built = export::export(request, around, ledger, &plan, &snapshot, &numbering).await?;
+        if let Some(known) = known {
+            known.keep(&built);
+        }
+        built
+    };
     match sweeping.await {
         Ok(Ok(0)) => {}
         Ok(Ok(count)) => numbering.note(format!("removed {count} containers of killed builds")),

@@ -45,11 +45,12 @@ impl Remembered {
     }
 }
 
-fn write(file: &Path, base: &BaseImage) -> std::io::Result<()> {
+/// Writes a document at once, so that another build reads the old one or the new one.
+pub(super) fn write(file: &Path, document: &impl serde::Serialize) -> std::io::Result<()> {
     let dir = file.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(dir)?;
     let temporary = tempfile::NamedTempFile::new_in(dir)?;
-    fs_err::write(temporary.path(), serde_json::to_vec(base)?)?;
+    fs_err::write(temporary.path(), serde_json::to_vec(document)?)?;
     temporary.persist(file).map_err(|error| error.error)?;
     Ok(())
 }

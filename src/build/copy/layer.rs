@@ -33,8 +33,8 @@ pub(super) async fn new_layer(
     };
     progress.part("layer", "sending", 0, reckoned);
     let content = send::written(move |out| {
-        let written = write(LayerWriter::new(out), &placed)
-            .and_then(|writer| writer.finish().map_err(Problem::from));
+        let written = write(LayerWriter::new(out).unhashed(), &placed)
+            .and_then(|writer| writer.end().map_err(Problem::from));
         let written = written.map_err(|problem| io::Error::other(problem.text()));
         written.map(|(out, _)| out)
     });
@@ -46,7 +46,7 @@ pub(super) async fn new_layer(
 
 /// The layer of a few directories, in memory.
 pub(super) fn of_directories(placed: &Placed) -> Result<NewLayer, Problem> {
-    let (bytes, _) = write(LayerWriter::new(Vec::new()), placed)?.finish()?;
+    let (bytes, _) = write(LayerWriter::new(Vec::new()).unhashed(), placed)?.end()?;
     let size = bytes.len() as u64;
     let content = futures::stream::once(async move { Ok(Bytes::from(bytes)) }).boxed();
     Ok(NewLayer { size, content })
@@ -57,7 +57,8 @@ async fn with_archives(placed: Placed, scratch: PathBuf) -> Result<NewLayer, Pro
     let handle = tokio::runtime::Handle::current();
     let (size, file) = run(move || {
         let file = tempfile::tempfile_in(&scratch).map_err(crate::context::Error::Io)?;
-        let mut writer = write(LayerWriter::new(io::BufWriter::new(file)), &placed)?;
+        let writer = LayerWriter::new(io::BufWriter::new(file)).unhashed();
+        let mut writer = write(writer, &placed)?;
         for archive in &placed.archives {
             let mut content = archive.tree.open(&archive.entry)?;
             let mut lookup = |path: &str| {
@@ -72,12 +73,12 @@ async fn with_archives(placed: Placed, scratch: PathBuf) -> Result<NewLayer, Pro
             };
             archive::unpack(&mut *content, archive.compression, options, &mut writer)?;
         }
-        let (out, digest) = writer.finish()?;
+        let (out, size) = writer.end()?;
         let mut file = out
             .into_inner()
             .map_err(|e| crate::context::Error::Io(e.into_error()))?;
         file.rewind().map_err(crate::context::Error::Io)?;
-        Ok((digest.size, file))
+        Ok((size, file))
     })
     .await?;
     let file = tokio::fs::File::from_std(file);
@@ -121,7 +122,7 @@ fn write_one<W: Write>(writer: &mut LayerWriter<W>, file: &LayerFile) -> Result<
 
 /// The size of the tar, from the same writer with contents of nothing but zeros.
 fn size_of(placed: &Placed) -> Result<u64, Problem> {
-    let mut writer = LayerWriter::new(io::sink());
+    let mut writer = LayerWriter::new(io::sink()).unhashed();
     for file in placed.files.values() {
         match &file.content {
             Content::Tree { tree, entry } if file.entry.is_file() => {
@@ -131,7 +132,7 @@ fn size_of(placed: &Placed) -> Result<u64, Problem> {
             _ => write_one(&mut writer, file)?,
         }
     }
-    Ok(writer.finish()?.1.size)
+    Ok(writer.end()?.1)
 }
 
 impl From<LayerError> for Problem {

@@ -109,7 +109,7 @@ fn invalid(flag: &str, text: &str, what: &str) -> Diagnostic {
     clippy::cast_possible_truncation,
     reason = "the range is checked before"
 )]
-fn size(text: &str) -> Option<i64> {
+pub(in crate::cli) fn size(text: &str) -> Option<i64> {
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.' || c == ' ')? + 1;
     let (number, unit) = text.split_at(end);
     let number = number.strip_suffix(' ').unwrap_or(number);

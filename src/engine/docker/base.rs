@@ -14,7 +14,7 @@ use crate::image::{Config, Descriptor, Digest, Empty, Healthcheck, ImageConfig, 
 
 impl DockerEngine {
     pub(super) async fn read_base(&self, name: &str, platform: &Platform) -> Result<BaseImage> {
-        let found = self.inspect_image(name).await?;
+        let found = self.inspect_index(name).await?;
         let id = found.id.clone().unwrap_or_default();
         let repo_digests = found.repo_digests.clone().unwrap_or_default();
         let (config, layers) = if self.is_containerd() {

@@ -93,8 +93,11 @@ impl DockerEngine {
                 .any(|option| option.starts_with("name=apparmor")),
         };
         tracing::debug!(?info, "connected");
-        let docker = docker.with_request_modifier(modifier(&version, store));
-        Ok(Arc::new(Self::new(docker, info, credentials)))
+        let manifests = store == ImageStore::Containerd && version >= api(1, 48);
+        let detailed = docker.clone();
+        let detailed = detailed.with_request_modifier(modifier(&version, manifests));
+        let docker = docker.with_request_modifier(modifier(&version, false));
+        Ok(Arc::new(Self::new(docker, detailed, info, credentials)))
     }
 }
 
@@ -116,10 +119,9 @@ fn client(endpoint: &Endpoint, address: &str) -> Result<Docker> {
 /// and credentials in the alphabet that engines decode, which bollard does not use.
 fn modifier(
     version: &ClientVersion,
-    store: ImageStore,
+    manifests: bool,
 ) -> impl Fn(BollardRequest) -> BollardRequest + Send + Sync + 'static {
     let prefix = format!("/v{version}");
-    let manifests = store == ImageStore::Containerd && *version >= api(1, 48);
     move |mut request| {
         let uri = request.uri();
         let target = uri.path_and_query().map_or("/", |both| both.as_str());

@@ -9,10 +9,8 @@ use bollard::query_parameters::{
 };
 use futures::StreamExt as _;
 
-use super::{DockerEngine, if_there, image, is_plain, label_filter, spec};
-use crate::engine::{
-    Committed, ContainerDetail, ContainerSpec, ContainerSummary, EngineError, Result,
-};
+use super::{DockerEngine, if_there, is_plain, label_filter, spec};
+use crate::engine::{ContainerDetail, ContainerSpec, ContainerSummary, EngineError, Result};
 
 /// How often a create is tried again whose snapshot went away under it.
 const SNAPSHOT_TRIES: usize = 4;
@@ -99,7 +97,7 @@ impl DockerEngine {
         }
     }
 
-    pub(super) async fn commit_container(&self, container: &str) -> Result<Committed> {
+    pub(super) async fn commit_container(&self, container: &str) -> Result<String> {
         let options = CommitContainerOptionsBuilder::new()
             .container(container)
             .pause(false)
@@ -108,12 +106,9 @@ impl DockerEngine {
             .docker
             .commit_container(options, ContainerConfig::default())
             .await;
-        let id = committed.map_err(|error| self.error(error))?.id;
-        let found = self.inspect_image(&id).await?;
-        Ok(Committed {
-            diff_ids: image::diff_ids(&found),
-            id,
-        })
+        committed
+            .map(|committed| committed.id)
+            .map_err(|error| self.error(error))
     }
 
     pub(super) async fn inspect_container(&self, name: &str) -> Result<Option<ContainerDetail>> {

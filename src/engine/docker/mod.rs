@@ -16,8 +16,8 @@ use bollard::Docker;
 use bytes::Bytes;
 
 use super::{
-    Attached, BaseImage, ByteStream, Committed, ContainerDetail, ContainerSpec, ContainerSummary,
-    Engine, EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, OnPull,
+    Attached, BaseImage, ByteStream, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
+    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, NamedImage, OnPull,
     PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
@@ -50,6 +50,8 @@ pub use context::resolve_endpoint;
 /// An engine that was reached.
 pub struct DockerEngine {
     docker: Docker,
+    /// The same, for image inspects that tell an index's manifests: they take twice as long.
+    detailed: Docker,
     info: EngineInfo,
     credentials: Credentials,
     /// What images of the containerd store are, by ID. An ID is a digest: it stays true.
@@ -57,9 +59,10 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    fn new(docker: Docker, info: EngineInfo, credentials: Credentials) -> Self {
+    fn new(docker: Docker, detailed: Docker, info: EngineInfo, credentials: Credentials) -> Self {
         Self {
             docker,
+            detailed,
             info,
             credentials,
             roots: Mutex::default(),
@@ -134,6 +137,10 @@ impl Engine for DockerEngine {
         self.image_summary(name).await
     }
 
+    async fn named(&self, name: &str) -> Result<Option<NamedImage>> {
+        self.image_names(name).await
+    }
+
     async fn base_image(&self, name: &str, platform: &Platform) -> Result<BaseImage> {
         self.read_base(name, platform).await
     }
@@ -177,6 +184,10 @@ impl Engine for DockerEngine {
         self.list_images(filters).await
     }
 
+    async fn layer_sizes(&self, image: &str) -> Result<Vec<u64>> {
+        self.history_sizes(image).await
+    }
+
     async fn layers(&self, image: &str, known: &[Layer]) -> Result<Vec<Layer>> {
         self.read_layers(image, known).await
     }
@@ -197,7 +208,7 @@ impl Engine for DockerEngine {
         self.wait_container(container).await
     }
 
-    async fn commit(&self, container: &str) -> Result<Committed> {
+    async fn commit(&self, container: &str) -> Result<String> {
         self.commit_container(container).await
     }
 
