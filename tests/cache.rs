@@ -133,3 +133,23 @@ fn it_is_told_why_a_step_ran() {
     );
     Docker::remove_image(tag);
 }
+
+#[test]
+fn cache_mounts_are_listed() {
+    let bowline = Bowline::new();
+    let id = format!("mount-{}", unique());
+    let dockerfile =
+        format!("FROM busybox\nRUN --mount=type=cache,id={id},target=/c echo {id} >/c/x\n");
+    let folder = Folder::new(&[("Dockerfile", &dockerfile)]);
+    let tag = "bowline-test-cache-mount";
+    built(&bowline, folder.path(), tag, &["--network=none"]);
+    let all = cache(&bowline, &["ls"]);
+    let line = all.stdout();
+    let line = line
+        .lines()
+        .find(|line| line.contains(&format!("cache mount `{id}`")));
+    let line = line.unwrap_or_else(|| panic!("{}", all.everything()));
+    let volume = line.rsplit('`').nth(1).unwrap();
+    Docker::run(&["volume", "rm", "--force", volume]);
+    Docker::remove_image(tag);
+}

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::resolve;
 use super::result::{self, Outcome};
 use super::session::{BuildResult, Session};
+use crate::build::CacheVolume;
 use crate::cache::{Bounds, Steps};
 use crate::diag::Diagnostic;
 use crate::run::{self, Surroundings};
@@ -46,19 +47,34 @@ pub(super) async fn cache(
     let text = match &args.command {
         CacheCommand::Ls { format, .. } => {
             let steps = run::cached_steps(&around).await.map_err(ended)?;
-            listed(&steps, &wanted, *format)
+            // A mount has no step, and no age that the engine tells.
+            let mounts = if wanted == Bounds::default() {
+                run::cache_mounts(&around).await.map_err(ended)?
+            } else {
+                Vec::new()
+            };
+            listed(&steps, &mounts, &wanted, *format)
         }
         CacheCommand::Du { format, .. } => {
             let steps = run::cached_steps(&around).await.map_err(ended)?;
             counted(&steps, &wanted, *format)
         }
-        CacheCommand::Prune { dry_run, .. } => {
+        CacheCommand::Prune { all, dry_run, .. } => {
             let pruned = run::prune(&around, &wanted, *dry_run)
                 .await
                 .map_err(ended)?;
             let would = if *dry_run { "would remove" } else { "removed" };
             let size = size(pruned.size);
-            format!("{would} {} steps of {size}\n", pruned.steps)
+            let mut text = format!("{would} {} steps of {size}\n", pruned.steps);
+            if *all {
+                let mounts = if *dry_run {
+                    run::cache_mounts(&around).await.map_err(ended)?.len()
+                } else {
+                    run::remove_cache_mounts(&around).await.map_err(ended)?
+                };
+                let _ = writeln!(text, "{would} {mounts} cache mounts");
+            }
+            text
         }
     };
     result::print(&text)?;
@@ -112,7 +128,7 @@ fn is_wanted(created: i64, title: &str, wanted: &Bounds) -> bool {
             .is_none_or(|text| title.contains(text.as_str()))
 }
 
-fn listed(steps: &Steps, wanted: &Bounds, format: Format) -> String {
+fn listed(steps: &Steps, mounts: &[CacheVolume], wanted: &Bounds, format: Format) -> String {
     let mut all: Vec<_> = steps
         .iter()
         .filter(|(step, _)| is_wanted(step.created, &step.record.title, wanted))
@@ -121,7 +137,7 @@ fn listed(steps: &Steps, wanted: &Bounds, format: Format) -> String {
     let time = |seconds| Timestamp::from_second(seconds).unwrap_or_default();
     match format {
         Format::Json => {
-            let rows: Vec<_> = all
+            let mut rows: Vec<_> = all
                 .iter()
                 .map(|(step, own)| {
                     json!({
@@ -135,6 +151,8 @@ fn listed(steps: &Steps, wanted: &Bounds, format: Format) -> String {
                     })
                 })
                 .collect();
+            let mounts = mounts.iter();
+            rows.extend(mounts.map(|one| json!({ "mount": one.id, "volume": one.name })));
             format!("{}\n", serde_json::Value::from(rows))
         }
         Format::Text => {
@@ -146,6 +164,13 @@ fn listed(steps: &Steps, wanted: &Bounds, format: Format) -> String {
                 let (time, size) = (time(step.created), size(own));
                 // Writing to a string does not fail.
                 let _ = writeln!(text, "{key:<12}  {time:<20}  {size:>9}  {title}");
+            }
+            for one in mounts {
+                let _ = writeln!(
+                    text,
+                    "cache mount `{}` in the volume `{}`",
+                    one.id, one.name
+                );
             }
             text
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{Ended, Surroundings};
-use crate::build;
+use crate::build::{self, CacheVolume};
 use crate::cache::{Bounds, REPOSITORY, Record, Steps, StoredStep};
 use crate::engine::{Engine, EngineError};
 use crate::image::Digest;
@@ -102,4 +102,30 @@ pub async fn prune(around: &Surroundings, bounds: &Bounds, dry: bool) -> Result<
         }
     }
     Ok(pruned)
+}
+
+/// The volumes of cache mounts that the engine keeps.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn cache_mounts(around: &Surroundings) -> Result<Vec<CacheVolume>, Ended> {
+    let found = build::cache_volumes(&*around.engine).await;
+    Ok(found.map_err(|error| build::of_engine(&error))?)
+}
+
+/// Removes the volumes of cache mounts; gives how many went. One that a step uses right now
+/// stays.
+///
+/// # Errors
+/// When the engine refuses for another reason.
+pub async fn remove_cache_mounts(around: &Surroundings) -> Result<usize, Ended> {
+    let mut removed = 0;
+    for volume in cache_mounts(around).await? {
+        match around.engine.remove_volume(&volume.name).await {
+            Ok(()) => removed += 1,
+            Err(EngineError::Conflict { .. }) => {}
+            Err(error) => return Err(build::of_engine(&error).into()),
+        }
+    }
+    Ok(removed)
 }

@@ -31,7 +31,7 @@ use crate::progress::{Event, Numbering, Sink};
 use crate::request::BuildRequest;
 use crate::sandbox::World;
 
-pub use cache::{Pruned, cached_steps, prune};
+pub use cache::{Pruned, cache_mounts, cached_steps, prune, remove_cache_mounts};
 use explained::Explained;
 use remembered::Remembered;
 use results::Results;

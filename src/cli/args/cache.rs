@@ -30,7 +30,7 @@ pub enum CacheCommand {
     },
     /// Remove steps, the oldest first; what a step that stays stands on, stays
     Prune {
-        /// Remove all of them
+        /// Remove all of them, and the volumes of cache mounts
         #[arg(long, short, conflicts_with_all = ["filter", "keep_storage"])]
         all: bool,
         /// Only tell what would go
