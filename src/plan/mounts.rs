@@ -38,13 +38,13 @@ impl State {
             let resolved = mount.resolve(&inst.source, &mut |word| self.expand(inst, word))?;
             match resolved.kind {
                 MountKind::Secret => {
-                    let (file, env) = secret(inst, &resolved)?;
+                    let (file, env) = secret(inst, self.cwd(), &resolved)?;
                     secrets.extend(file);
                     found.secret_env.extend(env);
                 }
                 MountKind::Ssh => {
                     let number = agents.len();
-                    agents.push(agent(inst, &resolved, number)?);
+                    agents.push(agent(inst, self.cwd(), &resolved, number)?);
                 }
                 _ => {
                     let mount = self.directory(inst, mount, &resolved, from, namespace)?;
@@ -149,6 +149,7 @@ fn plain(path: &str) -> String {
 /// The file and the variable of a secret.
 fn secret(
     inst: &Instruction,
+    cwd: &str,
     mount: &ResolvedMount,
 ) -> Result<(Option<RunMount>, Option<Secret>), Diagnostic> {
     let id = [&mount.source, &mount.id, &mount.target]
@@ -164,7 +165,7 @@ fn secret(
     let target = match (mount.target.as_str(), &mount.env) {
         ("", Some(_)) => None,
         ("", None) => Some(format!("/run/secrets/{}", base(id))),
-        (target, _) => Some(clean(&format!("/{target}"))),
+        (target, _) => Some(clean(&join(cwd, target))),
     };
     let file = target.map(|target| RunMount {
         target,
@@ -198,14 +199,19 @@ fn secret(
     Ok((file, env))
 }
 
-fn agent(inst: &Instruction, mount: &ResolvedMount, number: usize) -> Result<RunMount, Diagnostic> {
+fn agent(
+    inst: &Instruction,
+    cwd: &str,
+    mount: &ResolvedMount,
+    number: usize,
+) -> Result<RunMount, Diagnostic> {
     if !mount.source.is_empty() {
         let refused = at(inst, mount.span, "an ssh mount cannot have `source`");
         return Err(refused.with_hint("name the agent with `id=`"));
     }
     let target = match mount.target.as_str() {
         "" => format!("/run/buildkit/ssh_agent.{number}"),
-        target => clean(&format!("/{target}")),
+        target => clean(&join(cwd, target)),
     };
     Ok(RunMount {
         target,
