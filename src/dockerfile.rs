@@ -23,4 +23,4 @@ pub mod mount;
 mod parse;
 mod split;
 
-pub use parse::{Parsed, parse, parse_instruction};
+pub use parse::{Parsed, parse, parse_instruction, syntax};

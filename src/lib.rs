@@ -18,6 +18,7 @@ pub mod engine;
 pub mod fetch;
 pub mod image;
 pub mod init;
+pub mod lint;
 pub mod output;
 pub mod plan;
 pub mod progress;

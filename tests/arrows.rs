@@ -15,11 +15,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("progress", &["image"]),
     ("request", &["engine", "image"]),
     ("dockerfile", &["source", "diag", "image"]),
+    ("lint", &["dockerfile", "source", "image"]),
     ("context", &["source", "diag", "image"]),
     ("fetch", &["context", "request", "diag", "image"]),
     (
         "plan",
-        &["dockerfile", "request", "source", "diag", "image"],
+        &["dockerfile", "lint", "request", "source", "diag", "image"],
     ),
     ("cache", &["plan", "context", "image"]),
     ("sandbox", &["engine", "image", "diag", "init"]),
@@ -51,6 +52,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "fetch",
             "build",
             "plan",
+            "lint",
             "dockerfile",
             "context",
             "cache",
@@ -70,6 +72,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "run",
             "build",
             "plan",
+            "lint",
             "dockerfile",
             "context",
             "cache",
@@ -85,7 +88,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Functions of their arguments: they run in an editor and in a fuzzer as well.
-const PURE: &[&str] = &["image", "source", "diag", "dockerfile", "plan", "request"];
+const PURE: &[&str] = &[
+    "image",
+    "source",
+    "diag",
+    "dockerfile",
+    "lint",
+    "plan",
+    "request",
+];
 
 /// What a pure module does not touch.
 const WORLD: &[&str] = &[

@@ -14,6 +14,7 @@ mod build;
 mod cache;
 mod calls;
 mod cancel;
+mod check;
 mod conformance;
 mod engine_base;
 mod engine_container;

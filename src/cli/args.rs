@@ -51,6 +51,8 @@ pub enum Command {
     Sandbox(SandboxArgs),
     /// List, count and remove the steps that the engine keeps
     Cache(CacheArgs),
+    /// Look for mistakes in a Dockerfile, without building
+    Check(Box<CheckArgs>),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write a page per command to a directory
@@ -66,6 +68,17 @@ pub enum Command {
     },
     /// Undo `bowline install`; what `docker build` called before, it calls again
     Uninstall,
+}
+
+/// The flags of a check: those of a build, and a few of its own.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct CheckArgs {
+    /// Rewrite in place what can be rewritten safely, and check the rest
+    #[arg(long)]
+    pub fix: bool,
+    #[command(flatten)]
+    pub build: BuildArgs,
 }
 
 /// The flags of a build.
@@ -245,12 +258,14 @@ pub struct OtherArgs {
     pub cache_from: Vec<String>,
     #[arg(long, hide = true)]
     pub cache_to: Vec<String>,
-    #[arg(long, hide = true)]
+    /// Answer a question instead of building: `check`, `outline`, `targets`; `,format=json`
+    #[arg(long, help_heading = "Output", value_name = "QUESTION")]
     pub call: Option<String>,
     #[arg(long, hide = true)]
     pub print: Option<String>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "true", value_parser = parse_bool)]
+    /// Look for mistakes instead of building; short for `--call=check`
+    #[arg(long, help_heading = "Output", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", value_parser = parse_bool, value_name = "BOOL")]
     pub check: Option<bool>,
     #[arg(long, hide = true)]
     pub policy: Vec<String>,
@@ -260,7 +275,7 @@ pub struct OtherArgs {
 }
 
 /// The words that Docker takes for yes and no.
-fn parse_bool(text: &str) -> Result<bool, String> {
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

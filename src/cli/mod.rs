@@ -6,9 +6,11 @@
 //! progress and listens to signals, and end with an [`exit`] code. Nothing else of bowline
 //! reads a flag or a variable, and nothing else ends the process.
 
+mod answers;
 pub mod args;
 mod build;
 mod cache;
+mod call;
 mod connect;
 pub mod environment;
 pub mod exit;
@@ -33,6 +35,7 @@ use crate::diag::{Class, Diagnostic, Style};
 use crate::request::BuildRequest;
 
 use args::{BuildArgs, Cli, Command, Global};
+use call::Call;
 use environment::Environment;
 use exit::Exit;
 pub use resolve::{Resolved, resolve};
@@ -69,13 +72,23 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
         }
     };
     match cli.command {
-        Command::Build(args) => {
-            with_request(&args, &cli.global, environment, |request, warnings| {
+        Command::Build(args) => match Call::of(&args) {
+            Ok(Some(call)) => answer(&args, call, &cli.global, environment),
+            Ok(None) => with_request(&args, &cli.global, environment, |request, warnings| {
                 session::run(&request.report, warnings, |session| {
                     build::build(&request, &cli.global, environment, session)
                 })
-            })
-        }
+            }),
+            Err(diagnostic) => refused(&diagnostic, environment),
+        },
+        Command::Check(args) => match Call::of(&args.build) {
+            Ok(call) => {
+                let mut call = call.unwrap_or(Call::CHECK);
+                call.fix = args.fix;
+                answer(&args.build, call, &cli.global, environment)
+            }
+            Err(diagnostic) => refused(&diagnostic, environment),
+        },
         Command::Plan(args) => {
             with_request(&args, &cli.global, environment, |request, warnings| {
                 session::run(&request.report, warnings, |session| {
@@ -142,6 +155,15 @@ fn told(done: Result<Vec<String>, Diagnostic>, environment: &Environment) -> Exi
         }
         Err(diagnostic) => refused(&diagnostic, environment),
     }
+}
+
+/// Answers a question about the Dockerfile.
+fn answer(args: &BuildArgs, call: Call, global: &Global, environment: &Environment) -> Exit {
+    with_request(args, global, environment, |request, warnings| {
+        session::run(&request.report, warnings, |session| {
+            call::answer(&request, call, global, environment, session)
+        })
+    })
 }
 
 fn refused(diagnostic: &Diagnostic, environment: &Environment) -> Exit {

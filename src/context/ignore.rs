@@ -200,7 +200,7 @@ impl IgnoreRules {
     }
 
     /// Whether there are exceptions at all.
-    pub(super) fn has_exceptions(&self) -> bool {
+    pub fn has_exceptions(&self) -> bool {
         self.rules.iter().any(|rule| rule.exception)
     }
 

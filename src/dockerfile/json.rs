@@ -1,5 +1,6 @@
 //! The JSON form: `["a", "b"]`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::dockerfile::ast::Word;
@@ -22,7 +23,8 @@ pub(super) fn form(line: &Joined, range: Range<usize>) -> Form {
     if !text.starts_with('[') {
         return Form::Plain;
     }
-    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(text) else {
+    let decodable = without_lone_surrogates(text);
+    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(&decodable) else {
         return Form::Plain;
     };
     let mut words = Vec::with_capacity(values.len());
@@ -34,6 +36,39 @@ pub(super) fn form(line: &Joined, range: Range<usize>) -> Form {
         words.push(Word::new(value, line.span(&element)));
     }
     Form::Strings(words)
+}
+
+/// The text with `\ufffd` for every half of a pair that stands alone, as Go decodes it.
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    let mut at = 0;
+    while let Some(found) = text[at..].find('\\') {
+        let start = at + found;
+        let Some(code) = escaped_code(&text[start..]) else {
+            // The escaped character may be a backslash itself.
+            let escaped = text[start + 1..].chars().next().map_or(0, char::len_utf8);
+            at = start + 1 + escaped;
+            continue;
+        };
+        at = start + ESCAPE;
+        match code {
+            0xD800..=0xDBFF if matches!(escaped_code(&text[at..]), Some(0xDC00..=0xDFFF)) => {
+                at += ESCAPE;
+            }
+            0xD800..=0xDFFF => text.to_mut().replace_range(start..at, "\\ufffd"),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// How long `\u0000` is.
+const ESCAPE: usize = 6;
+
+fn escaped_code(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hexadecimal.then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 /// The places of the elements of a list that is known to be valid.
@@ -93,6 +128,10 @@ mod tests {
             }
         };
         assert_eq!(read(r#" ["a", "\u00e9\n"] "#), ["a", "é\n"]);
+        assert_eq!(
+            read(r#"["\ud800", "\ud83d\ude00", "\ude00\\ud800"]"#),
+            ["\u{fffd}", "😀", "\u{fffd}\\ud800"]
+        );
         assert_eq!(read("[]"), Vec::<String>::new());
         assert_eq!(read(r#"["a", 7]"#), ["other", "7"]);
         for text in ["", "a", "['a']", r#"["a",]"#, r#"["a"] b"#, r#""a""#, "[a]"] {

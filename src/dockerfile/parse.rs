@@ -31,6 +31,9 @@ use crate::source::{SourceFile, Span};
 /// So many errors say enough: a file with more is probably no Dockerfile.
 const MAX_ERRORS: usize = 25;
 
+/// How many bytes a line may have, without its line break.
+const MAX_LINE: usize = 65_535;
+
 /// A file that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
@@ -50,7 +53,18 @@ pub fn parse(source: &Arc<SourceFile>) -> Result<Parsed, Diagnostics> {
         parser.read_line(line, Place::File);
     }
     parser.require_stage();
+    parser.check_lengths();
     parser.finish()
+}
+
+/// The image of the frontend that a file asks for, with what follows it.
+#[must_use]
+pub fn syntax(source: &Arc<SourceFile>) -> Option<Word> {
+    let mut lexer = Lexer::new(source, '\\');
+    // Directives stand before the first instruction.
+    let _ = lexer.next_logical();
+    let (directives, _, _) = lexer.finish();
+    directives.syntax
 }
 
 /// Reads one instruction that is not in a Dockerfile, such as an `ONBUILD` trigger of
@@ -202,6 +216,23 @@ impl<'a> Parser<'a> {
                 self.source.name()
             );
             self.errors.push(Diagnostic::error(message));
+        }
+    }
+
+    /// BuildKit reads no longer lines.
+    fn check_lengths(&mut self) {
+        let mut start = 0;
+        for line in self.source.text().split_inclusive('\n') {
+            let allowed = MAX_LINE + usize::from(line.ends_with('\n'));
+            if line.len() > allowed {
+                let message = format!("this line is longer than {MAX_LINE} bytes");
+                let place = Span::new(start, start + 1);
+                let error = Diagnostic::error(message)
+                    .with_label(self.source, place, "")
+                    .with_hint("break it with a backslash at the end of a line");
+                self.errors.push(error);
+            }
+            start += line.len();
         }
     }
 

@@ -30,7 +30,12 @@ pub struct ImageConfig {
     pub config: Config,
     #[serde(default)]
     pub rootfs: RootFs,
-    #[serde(default)]
+    /// Without any line it is `null`, as Docker writes it.
+    #[serde(
+        default,
+        serialize_with = "null_if_empty",
+        deserialize_with = "null_default"
+    )]
     pub history: Vec<History>,
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -164,6 +169,14 @@ pub struct History {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(n: &i64) -> bool {
     *n == 0
+}
+
+fn null_if_empty<T, S>(list: &[T], serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: Serialize,
+    S: serde::Serializer,
+{
+    (!list.is_empty()).then_some(list).serialize(serializer)
 }
 
 fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

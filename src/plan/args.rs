@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::Options;
 use super::errors::expand_failed;
+use super::outline::Global;
 use crate::diag::Diagnostic;
 use crate::dockerfile::ast::{Dockerfile, Instruction, Kind};
-use crate::dockerfile::expand::expand_word;
+use crate::dockerfile::expand::{Mode, expand};
 use crate::image::Platform;
 
 /// The build argument that keeps the cache mounts of builds apart.
@@ -31,6 +32,10 @@ impl Vars {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.clone())
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn into_pairs(self) -> Vec<(String, String)> {
@@ -66,26 +71,34 @@ pub(super) fn automatic(options: &Options, target_stage: &str) -> Vars {
     vars
 }
 
-/// Adds the `ARG`s before the first `FROM`.
+/// Adds the `ARG`s before the first `FROM`, and gives what is known of each.
 pub(super) fn add_global(
     vars: &mut Vars,
     dockerfile: &Dockerfile,
     build_args: &BTreeMap<String, String>,
-) -> Result<(), Diagnostic> {
+) -> Result<Vec<Global>, Diagnostic> {
+    let mut globals = Vec::new();
     let escape = dockerfile.directives.escape;
     for instruction in &dockerfile.instructions {
         match &instruction.kind {
             Kind::Arg(items) => {
                 for item in items {
                     let name = item.name.as_str();
+                    let mut needs = Vec::new();
                     let value = match (build_args.get(name), &item.default) {
                         (Some(given), _) => Some(given.clone()),
                         (None, Some(default)) => {
-                            let found = expand_word(&default.text, &|v| vars.get(v), escape);
-                            Some(found.map_err(|e| expand_failed(instruction, default, e))?)
+                            let mode = Mode::word(escape);
+                            let found = expand(&default.text, &|v| vars.get(v), mode)
+                                .map_err(|e| expand_failed(instruction, default, e))?;
+                            let references = found.references.into_iter();
+                            needs.extend(references.map(|reference| reference.name));
+                            Some(found.text)
                         }
                         (None, None) => None,
                     };
+                    let shown = value.clone().unwrap_or_default();
+                    globals.push(Global::new(instruction, name, shown, needs));
                     if let Some(value) = value {
                         vars.set(name, value);
                     }
@@ -94,7 +107,7 @@ pub(super) fn add_global(
             _ => break,
         }
     }
-    Ok(())
+    Ok(globals)
 }
 
 /// The proxy variables that `RUN` sees without declaring them, in upper and lower case

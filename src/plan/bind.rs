@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::args::{self};
 use super::errors::at;
-use super::graph::{Command, Graph, one};
+use super::graph::{Command, Graph};
 use super::history;
+use super::lints::{Noticed, Seen};
 use super::name::{self, Titles};
+use super::outline::Own;
 use super::run::Surroundings;
 use super::state::State;
 use super::{
@@ -16,29 +18,41 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::dockerfile::ast::{Instruction, Kind, Word};
 use crate::dockerfile::expand::Mode;
 use crate::image::{Config, ImageConfig};
+use crate::lint::Lint;
 
 impl Graph {
     /// Binds the graph to its base images: expands every word, gives the steps and the configs.
     ///
     /// # Errors
-    /// With the first mistake of each stage.
-    ///
-    /// # Panics
-    /// When a base image that [`Graph::wanted`] asks for was not supplied.
-    pub fn bind(self) -> Result<Plan, Diagnostics> {
+    /// With every mistake.
+    pub fn bind(self, lint: &mut Lint) -> Result<Plan, Diagnostics> {
         let mut stages = Vec::new();
         let mut states: BTreeMap<StageIndex, State> = BTreeMap::new();
-        for index in self.reachable() {
-            let (stage, state) = self.bind_stage(index, &states).map_err(one)?;
-            stages.push(stage);
+        let mut owns = BTreeMap::new();
+        let mut errors = Diagnostics::new();
+        let reachable = self.reachable();
+        self.lint_platforms(lint, &reachable);
+        for index in 0..self.nodes.len() {
+            let needed = reachable.contains(&index);
+            if !needed && !lint.wants_every_stage() {
+                continue;
+            }
+            let mut own = Own::default();
+            let (stage, state) = self.bind_stage(index, &states, &mut own, lint, &mut errors);
+            owns.insert(index, own);
+            if needed {
+                stages.push(stage);
+            }
             states.insert(index, state);
         }
+        errors.into_result()?;
         let target = self.target;
         if let Some(stage) = stages.iter_mut().find(|stage| stage.index == target) {
             self.finish(&mut stage.config);
             history::unlisted(&mut stage.config, &states[&target]);
         }
         Ok(Plan {
+            outline: self.outline(&owns),
             stages,
             target,
             warnings: Vec::new(),
@@ -49,19 +63,24 @@ impl Graph {
         &self,
         index: StageIndex,
         states: &BTreeMap<StageIndex, State>,
-    ) -> Result<(Stage, State), Diagnostic> {
+        own: &mut Own,
+        lint: &mut Lint,
+        errors: &mut Diagnostics,
+    ) -> (Stage, State) {
         let node = &self.nodes[index];
-        let platform = node
-            .platform
-            .clone()
+        // `scratch` has no platform, so the flag chooses nothing.
+        let chosen = node.platform.clone();
+        let platform = chosen
+            .filter(|_| node.base != StageBase::Scratch)
             .unwrap_or_else(|| self.options.target_platform.clone());
         let mut state = match node.base {
             StageBase::Scratch | StageBase::Files(_) => {
                 State::from_image(ImageConfig::scratch(&platform), self.escape)
             }
             StageBase::Image(base) => {
+                // Only those of stages that the result does not need were not supplied.
                 let config = self.bases[base].config.clone();
-                let config = config.expect("every wanted base image was supplied");
+                let config = config.unwrap_or_else(|| ImageConfig::scratch(&platform));
                 State::from_image(
                     ImageConfig {
                         created: None,
@@ -97,8 +116,17 @@ impl Graph {
             }
             steps.push(self.load_step(context, &node.from, &mut state));
         }
+        let mut seen = Seen::default();
         for command in &node.commands {
-            if let Some((action, text)) = self.apply(&mut state, command)? {
+            lint.count_as(command.on_build.then_some(&node.from));
+            let applied = self.apply(&mut state, command);
+            own.add(self, &command.instruction, &state);
+            seen.look(lint, &command.instruction, command.from, &state);
+            let applied = applied.unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            });
+            if let Some((action, text)) = applied {
                 let title = titles.next(&text, command.on_build);
                 state.last_layer = history::described(&action, &title);
                 steps.push(Step {
@@ -110,6 +138,7 @@ impl Graph {
                 });
             }
         }
+        lint.count_as(None);
         let stage = Stage {
             index,
             name: node.name.clone(),
@@ -120,7 +149,7 @@ impl Graph {
             steps,
             config: state.image.clone(),
         };
-        Ok((stage, state))
+        (stage, state)
     }
 
     /// Whether an instruction names something that is no stage: it counts as one more for
@@ -212,7 +241,9 @@ impl State {
         word: &Word,
     ) -> Result<Option<(Action, String)>, Diagnostic> {
         let text = self.expand(inst, word)?;
+        let first = !std::mem::replace(&mut self.workdir_set, true);
         let path = super::state::join(self.cwd(), &text);
+        self.notice(Noticed::Workdir { path: text, first });
         self.image.config.working_dir.clone_from(&path);
         let with_layer = path != "/";
         let action = with_layer.then(|| {

@@ -3,6 +3,7 @@
 use super::action::{Action, Chmod, Copy, CopyFrom, CopySource, Inline};
 use super::errors::{at, expand_failed};
 use super::history;
+use super::lints::{self, Noticed};
 use super::name;
 use super::remote;
 use super::state::State;
@@ -42,6 +43,11 @@ impl State {
         add: &AddInst,
     ) -> Result<(Action, String), Diagnostic> {
         let sources = self.sources(inst, &add.sources, true)?;
+        if let (Some(word), Some(path)) = (&add.checksum, lints::paths(&sources).next()) {
+            let message =
+                format!("`--checksum` is for what is downloaded, and `{path}` is a local path");
+            return Err(at(inst, word.span, message).with_hint("leave `--checksum` out"));
+        }
         let action = Copy {
             add: true,
             from: CopyFrom::Context,
@@ -68,6 +74,9 @@ impl State {
         action: Copy,
     ) -> Result<(Action, String), Diagnostic> {
         let dest = self.expand(inst, dest)?;
+        for path in lints::paths(&action.sources) {
+            self.notice(Noticed::Source(path.to_owned()));
+        }
         let line = history_line(&action, &dest);
         history::layer(&mut self.image, &line);
         let text = name::shown(self, inst, Mode::word(self.escape));
@@ -92,12 +101,21 @@ impl State {
                     let content = if file.expand {
                         let lookup = |name: &str| self.vars.get(name);
                         let body = Word::new(file.content.clone(), file.content_span);
-                        expand(&file.content, &lookup, Mode::heredoc())
-                            .map_err(|error| expand_failed(inst, &body, error))?
-                            .text
+                        let expansion = expand(&file.content, &lookup, Mode::heredoc())
+                            .map_err(|error| expand_failed(inst, &body, error))?;
+                        self.notice_undefined(file.content_span, &expansion);
+                        expansion.text
                     } else {
                         file.content.clone()
                     };
+                    if file.name.trim_start_matches('/').contains('/') {
+                        let message = format!(
+                            "a heredoc is one file, and `{}` names a directory",
+                            file.name
+                        );
+                        return Err(at(inst, file.word.span, message)
+                            .with_hint("name the directory in the destination"));
+                    }
                     inline.push(CopySource::Inline(Inline {
                         name: file.name.clone(),
                         content,

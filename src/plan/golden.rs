@@ -11,10 +11,11 @@ use super::{Options, Plan, graph};
 use crate::diag::{Diagnostics, Style};
 use crate::dockerfile::parse;
 use crate::image::{ImageConfig, Platform, Reference};
+use crate::lint::Lint;
 use crate::request::NamedContext;
 use crate::source::SourceFile;
 
-fn options(text: &str) -> Options {
+pub(super) fn options(text: &str) -> Options {
     let platform = Platform::new("linux", "amd64", None);
     let mut options = Options {
         build_args: BTreeMap::new(),
@@ -63,11 +64,12 @@ fn context(text: &str) -> NamedContext {
 fn plan(text: &str, bases: &BTreeMap<String, ImageConfig>) -> Result<Plan, Diagnostics> {
     let source = SourceFile::new("Dockerfile", text);
     let parsed = parse(&source)?;
-    let mut graph = graph(&parsed.dockerfile, options(text))?;
+    let mut lint = Lint::default();
+    let mut graph = graph(&parsed.dockerfile, options(text), &mut lint)?;
     loop {
         let wanted = graph.wanted();
         if wanted.is_empty() {
-            return graph.bind();
+            return graph.bind(&mut lint);
         }
         for base in wanted {
             let name = base.reference.to_string();
@@ -102,7 +104,7 @@ fn show(plan: &Plan) -> String {
         let mut config = serde_json::to_value(&stage.config).unwrap();
         let history = config.as_object_mut().unwrap().remove("history").unwrap();
         let _ = writeln!(text, "  config {}", config["config"]);
-        for item in history.as_array().unwrap() {
+        for item in history.as_array().into_iter().flatten() {
             let kind = if item["empty_layer"] == true {
                 "-"
             } else {

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::args::{self, Vars};
 use super::context::Stand;
 use super::errors::{at, expand_failed};
+use super::lints;
+use super::outline::Global;
 use super::{BaseIndex, BaseWanted, CopyFrom, Options, StageBase, StageIndex};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::dockerfile::ast::{Dockerfile, FromInst, Instruction, Kind, Word};
 use crate::dockerfile::expand::expand_word;
 use crate::image::{ImageConfig, Platform, Reference, ReferenceError};
+use crate::lint::Lint;
 use crate::source::{SourceFile, Span};
 
 /// The stages of a file, before their base images are known.
@@ -20,7 +23,10 @@ pub struct Graph {
     pub(super) bases: Vec<Base>,
     pub(super) names: BTreeMap<String, StageIndex>,
     pub(super) globals: Vars,
+    pub(super) global_args: Vec<Global>,
     pub(super) target: StageIndex,
+    /// Stages that copy from stages after them: which, from which, and what is to be said.
+    too_early: Vec<(StageIndex, StageIndex, Diagnostic)>,
     pub(super) escape: char,
     pub(super) options: Options,
 }
@@ -68,22 +74,28 @@ pub(super) struct Base {
 ///
 /// # Errors
 /// With every independent mistake in the names of stages and images.
-pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnostics> {
+pub fn graph(
+    dockerfile: &Dockerfile,
+    options: Options,
+    lint: &mut Lint,
+) -> Result<Graph, Diagnostics> {
     let mut errors = Diagnostics::new();
     let mut globals = args::automatic(&options, &target_stage_name(dockerfile, &options));
-    if let Err(error) = args::add_global(&mut globals, dockerfile, &options.build_args) {
-        errors.push(error);
-        return Err(errors);
-    }
+    lints::default_arguments(lint, dockerfile, &globals);
+    let global_args =
+        args::add_global(&mut globals, dockerfile, &options.build_args).map_err(one)?;
     let mut graph = Graph {
         nodes: Vec::new(),
         bases: Vec::new(),
         names: BTreeMap::new(),
         globals,
+        global_args,
         target: 0,
+        too_early: Vec::new(),
         escape: dockerfile.directives.escape,
         options,
     };
+    let declared = lints::declared(&graph.globals, dockerfile);
     let stages = dockerfile
         .instructions
         .iter()
@@ -91,7 +103,7 @@ pub fn graph(dockerfile: &Dockerfile, options: Options) -> Result<Graph, Diagnos
     for instruction in stages {
         match &instruction.kind {
             Kind::From(from) => {
-                if let Err(error) = graph.open_stage(instruction, from) {
+                if let Err(error) = graph.open_stage(instruction, from, &declared, lint) {
                     errors.push(error);
                 }
             }
@@ -137,7 +149,14 @@ fn target_stage_name(dockerfile: &Dockerfile, options: &Options) -> String {
 }
 
 impl Graph {
-    fn open_stage(&mut self, instruction: &Instruction, from: &FromInst) -> Result<(), Diagnostic> {
+    fn open_stage(
+        &mut self,
+        instruction: &Instruction,
+        from: &FromInst,
+        declared: &[String],
+        lint: &mut Lint,
+    ) -> Result<(), Diagnostic> {
+        self.lint_from(lint, instruction, from, declared);
         // The stage is opened even when its base is wrong, so that the instructions after it
         // do not count as those of the stage before.
         let platform = self.platform_of(instruction, from);
@@ -183,6 +202,9 @@ impl Graph {
         };
         let text = self.expand_global(instruction, word)?;
         if text.is_empty() {
+            if word.text.is_empty() {
+                return Ok(None);
+            }
             let message = format!("the platform `{word}` is empty");
             return Err(at(instruction, word.span, message).with_hint(
                 "give the variable a value with `--build-arg` or a default in its `ARG`",
@@ -358,9 +380,11 @@ impl Graph {
             Some(other) if other > stage => {
                 let later = format!("stage `{word}` is defined after this one");
                 let place = self.nodes[other].from.keyword.span;
-                Err(at(instruction, word.span, later)
+                let refused = at(instruction, word.span, later)
                     .with_context(&instruction.source, place, "defined here")
-                    .with_hint("move the stage up: a stage can copy only from stages before it"))
+                    .with_hint("move the stage up: a stage can copy only from stages before it");
+                self.too_early.push((stage, other, refused));
+                Ok(CopyFrom::Stage(other))
             }
             // Of a stage that is replaced, what stands in for it is read directly.
             Some(other) if self.nodes[other].replaced => Ok(self.nodes[other].base.as_source()),
@@ -370,6 +394,18 @@ impl Graph {
                 base.map(CopyFrom::Image)
             }
         }
+    }
+
+    /// Copies from stages further down, where they matter: in a circle, or in a stage that the
+    /// result needs.
+    pub(super) fn check_order(&self) -> Result<(), Diagnostics> {
+        let needed = self.reachable();
+        let wrong = self.too_early.iter();
+        let wrong = wrong.filter(|(stage, other, _)| {
+            needed.contains(stage) || self.reachable_from(*other).contains(stage)
+        });
+        let errors: Diagnostics = wrong.map(|(_, _, error)| error.clone()).collect();
+        errors.into_result()
     }
 
     fn stage_by_number(
@@ -397,8 +433,12 @@ impl Graph {
 
     /// The stages that the target needs.
     pub(super) fn reachable(&self) -> BTreeSet<StageIndex> {
+        self.reachable_from(self.target)
+    }
+
+    fn reachable_from(&self, stage: StageIndex) -> BTreeSet<StageIndex> {
         let mut found = BTreeSet::new();
-        let mut todo = vec![self.target];
+        let mut todo = vec![stage];
         while let Some(index) = todo.pop() {
             if !found.insert(index) {
                 continue;

@@ -3,6 +3,7 @@
 use super::args::Vars;
 use super::errors::{at, expand_failed};
 use super::history::{self, go_duration, go_plain, go_quoted, go_rune};
+use super::lints::Noticed;
 use super::ports;
 use super::state::State;
 use crate::diag::Diagnostic;
@@ -21,6 +22,7 @@ impl State {
         let pairs = self.expand_pairs(inst, pairs)?;
         let mut line = String::from("ENV");
         for (name, value) in pairs {
+            self.notice(Noticed::Variable(name.clone()));
             line.push_str(&format!(" {name}={value}"));
             self.vars.set(&name, value.clone());
             ordered_env_set(&mut self.image.config.env, &name, &value);
@@ -62,7 +64,9 @@ impl State {
     ) -> Done {
         let mut line = String::from("ARG");
         for item in items {
-            let name = self.expand(inst, &item.name)?;
+            // The one name that is not expanded.
+            let name = item.name.text.clone();
+            self.notice(Noticed::Variable(name.clone()));
             let value = match (build_args.get(&name), &item.default) {
                 (Some(given), _) => Some(given.clone()),
                 (None, Some(default)) => Some(self.expand(inst, default)?),
@@ -143,6 +147,7 @@ impl State {
         for word in words {
             let found = expand_words(&word.text, &|name| self.vars.get(name), self.escape);
             for text in found.map_err(|error| expand_failed(inst, word, error))? {
+                self.notice(Noticed::Port(text.clone()));
                 let ports = ports::exposed(&text).map_err(|why| at(inst, word.span, why))?;
                 all.extend(ports);
             }

@@ -14,10 +14,12 @@ mod copy;
 mod errors;
 mod graph;
 mod history;
+mod lints;
 mod metadata;
 mod mounts;
 mod name;
 mod onbuild;
+mod outline;
 mod ports;
 mod remote;
 mod run;
@@ -35,6 +37,7 @@ pub use action::{
     Network, Run, RunMount, Script, Secret, Workdir,
 };
 pub use graph::{Graph, graph};
+pub use outline::{Outline, Parameter, description};
 pub use remote::url_name;
 pub use state::clean;
 
@@ -92,6 +95,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// Which stage is the result.
     pub target: StageIndex,
+    /// What it takes from outside.
+    pub outline: Outline,
     /// What expansion found doubtful.
     pub warnings: Vec<crate::diag::Diagnostic>,
 }

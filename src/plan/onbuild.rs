@@ -27,7 +27,7 @@ impl Graph {
                 self.pull_triggers(stage)?;
             }
             if self.reachable() == reachable {
-                return Ok(());
+                return self.check_order();
             }
         }
     }

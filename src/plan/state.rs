@@ -1,11 +1,15 @@
 //! What an instruction finds when its turn comes: variables, directory, user, image config.
 
+use std::cell::RefCell;
+
 use super::args::Vars;
 use super::errors::expand_failed;
+use super::lints::Noticed;
 use crate::diag::Diagnostic;
 use crate::dockerfile::ast::{Instruction, Word};
-use crate::dockerfile::expand::{Mode, expand};
+use crate::dockerfile::expand::{Expansion, Mode, expand};
 use crate::image::{ImageConfig, ordered_env_set};
+use crate::source::Span;
 
 /// The state of a stage between two instructions.
 #[derive(Debug, Clone)]
@@ -18,6 +22,10 @@ pub(super) struct State {
     pub(super) args: Vec<(String, Option<String>)>,
     /// Whether this stage has its own `CMD`, which `ENTRYPOINT` then leaves alone.
     pub(super) cmd_set: bool,
+    /// Whether a `WORKDIR` came before, here or in a stage below.
+    pub(super) workdir_set: bool,
+    /// What the rules of the linter want to know of the instruction at hand.
+    pub(super) noticed: RefCell<Vec<Noticed>>,
     pub(super) escape: char,
     /// What made the last layer, and whether the first one has no line in the history, as that
     /// of a build context has none.
@@ -33,6 +41,8 @@ impl State {
             vars: Vars::default(),
             args: Vec::new(),
             cmd_set: false,
+            workdir_set: false,
+            noticed: RefCell::default(),
             escape,
             last_layer: String::new(),
             unlisted: false,
@@ -84,9 +94,27 @@ impl State {
         word: &Word,
     ) -> Result<String, Diagnostic> {
         let lookup = |name: &str| self.vars.get(name);
-        expand(&word.text, &lookup, Mode::word(self.escape))
-            .map(|expansion| expansion.text)
-            .map_err(|error| expand_failed(instruction, word, error))
+        let expansion = expand(&word.text, &lookup, Mode::word(self.escape))
+            .map_err(|error| expand_failed(instruction, word, error))?;
+        self.notice_undefined(word.span, &expansion);
+        Ok(expansion.text)
+    }
+
+    /// Remembers what the rules of the linter want to know.
+    pub(super) fn notice(&self, noticed: Noticed) {
+        self.noticed.borrow_mut().push(noticed);
+    }
+
+    /// Remembers the variables that a word asked for in vain, once for each word.
+    pub(super) fn notice_undefined(&self, word: Span, expansion: &Expansion) {
+        for reference in expansion.undefined() {
+            let name = reference.name.clone();
+            let found = Noticed::Undefined { word, name };
+            let mut noticed = self.noticed.borrow_mut();
+            if !noticed.contains(&found) {
+                noticed.push(found);
+            }
+        }
     }
 
     pub(super) fn expand_optional(

@@ -25,6 +25,24 @@ pub enum StepOutcome {
     Cancelled,
 }
 
+/// What the linter found, as BuildKit tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LintWarning {
+    /// `RULE: message (line 3)`
+    pub short: String,
+    /// What the rule is about.
+    pub detail: String,
+    /// Where it is explained; may be empty.
+    pub url: String,
+    /// The Dockerfile.
+    pub file: String,
+    pub text: Arc<str>,
+    /// First and last line.
+    pub lines: (usize, usize),
+    /// The lines around it, where details are asked for.
+    pub excerpt: Option<String>,
+}
+
 /// Something that happened in a build.
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -32,6 +50,8 @@ pub enum Event {
     Note(String),
     /// A warning, already rendered without colour; shown again after the build.
     Warning(String),
+    /// A rule of the linter is broken; shown again after the build.
+    Lint(Arc<LintWarning>),
     /// A step begins: `[builder 2/5] RUN make`, `[internal] load .dockerignore`.
     Started { step: StepId, name: Arc<str> },
     /// Output of a step's container, in the pieces in which it came.

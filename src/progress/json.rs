@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Event, Render, StepId, StepOutcome, StreamKind, text};
+use super::{Event, LintWarning, Render, StepId, StepOutcome, StreamKind, text};
 
 /// The renderer of `--progress=rawjson`.
 pub struct Json<W> {
@@ -81,12 +81,37 @@ struct VertexLog<'a> {
     timestamp: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct VertexWarning {
     level: u8,
     short: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     detail: Vec<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    url: String,
+    #[serde(rename = "sourceInfo", skip_serializing_if = "Option::is_none")]
+    source: Option<SourceInfo>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    range: Vec<Range>,
+}
+
+/// The file that a warning is about.
+#[derive(Debug, Serialize)]
+struct SourceInfo {
+    filename: String,
+    data: String,
+    language: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Range {
+    start: Place,
+    end: Place,
+}
+
+#[derive(Debug, Serialize)]
+struct Place {
+    line: usize,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -218,8 +243,34 @@ impl<W: Write + Send> Json<W> {
             level: 1,
             short: lines.next().unwrap_or_default(),
             detail: lines.collect(),
+            ..VertexWarning::default()
         };
-        let warnings = vec![warning];
+        self.warnings(vec![warning])
+    }
+
+    fn lint(&mut self, found: &LintWarning) -> io::Result<()> {
+        let place = |line| Place { line };
+        let lines = found.lines.0..=found.lines.1;
+        self.warnings(vec![VertexWarning {
+            level: 1,
+            short: STANDARD.encode(&found.short),
+            detail: vec![STANDARD.encode(&found.detail)],
+            url: found.url.clone(),
+            source: Some(SourceInfo {
+                filename: found.file.clone(),
+                data: STANDARD.encode(found.text.as_bytes()),
+                language: "Dockerfile",
+            }),
+            range: lines
+                .map(|line| Range {
+                    start: place(line),
+                    end: place(line),
+                })
+                .collect(),
+        }])
+    }
+
+    fn warnings(&mut self, warnings: Vec<VertexWarning>) -> io::Result<()> {
         line(
             &mut self.out,
             &Status {
@@ -296,6 +347,7 @@ impl<W: Write + Send> Render for Json<W> {
         match event {
             Event::Note(note) => self.note(now, note).map(drop),
             Event::Warning(warning) => self.warning(warning),
+            Event::Lint(found) => self.lint(found),
             Event::Started { step, name } => self.started(now, *step, name),
             Event::Output {
                 step,

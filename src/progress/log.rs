@@ -118,6 +118,9 @@ impl<W: Write + Send> Render for Log<W> {
     fn event(&mut self, at: Duration, event: &Event) -> io::Result<()> {
         match event {
             Event::Note(note) => self.lines(at, None, note)?,
+            Event::Lint(warning) => {
+                self.lines(at, None, &format!("WARN: {}", warning.short))?;
+            }
             Event::Warning(warning) => self.lines(at, None, &format!("WARN: {warning}"))?,
             Event::Started { step, name } => self.lines(at, Some(*step), name)?,
             Event::Output {

@@ -12,10 +12,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::step::Step;
-use super::{Event, Render, StepId, StepOutcome, text};
+use super::{Event, LintWarning, Render, StepId, StepOutcome, text};
 
 /// A step that has been silent for so long gives way.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -39,6 +40,7 @@ pub struct Plain<W> {
     separate: bool,
     failed: String,
     warnings: Vec<String>,
+    lint: Vec<Arc<LintWarning>>,
 }
 
 struct State {
@@ -72,6 +74,7 @@ impl<W: Write + Send> Plain<W> {
             separate: false,
             failed: String::new(),
             warnings: Vec::new(),
+            lint: Vec::new(),
         }
     }
 
@@ -272,6 +275,10 @@ impl<W: Write + Send> Render for Plain<W> {
                 self.block(&format!("WARN: {warning}"));
                 self.warnings.push(warning.clone());
             }
+            Event::Lint(warning) => {
+                self.block(&format!("WARN: {}", warning.short));
+                self.lint.push(Arc::clone(warning));
+            }
             Event::Started { step, name } => self.started(at, *step, name),
             Event::Output {
                 step,
@@ -326,6 +333,10 @@ impl<W: Write + Send> Render for Plain<W> {
         let warnings = std::mem::take(&mut self.warnings);
         if !warnings.is_empty() {
             self.block(&super::repeat_warnings(&warnings));
+        }
+        let lint = std::mem::take(&mut self.lint);
+        if !lint.is_empty() {
+            self.block(&super::lint_summary(&lint, false));
         }
         self.write()
     }

@@ -48,7 +48,11 @@ impl<W: Write + Send> Render for Quiet<W> {
                     self.failed += &step.tail();
                 }
             }
-            Event::Note(_) | Event::Warning(_) | Event::Progress { .. } | Event::Built { .. } => {}
+            Event::Note(_)
+            | Event::Warning(_)
+            | Event::Lint(_)
+            | Event::Progress { .. }
+            | Event::Built { .. } => {}
         }
         Ok(())
     }

@@ -121,6 +121,7 @@ impl<W: Write + Send> Render for Timing<W> {
             Event::Finished { step, .. } => self.end(*step, at),
             Event::Note(_)
             | Event::Warning(_)
+            | Event::Lint(_)
             | Event::Output { .. }
             | Event::Progress { .. }
             | Event::Built { .. } => {}

@@ -13,12 +13,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::step::Step;
-use super::{Event, Render, StepId, StepOutcome, text};
+use super::{Event, LintWarning, Render, StepId, StepOutcome, text};
 
 /// How many lines of output a running step shows.
 const TAIL: usize = 4;
@@ -44,6 +45,7 @@ pub struct Tty<W> {
     shown: bool,
     failed: String,
     warnings: Vec<String>,
+    lint: Vec<Arc<LintWarning>>,
 }
 
 struct State {
@@ -75,6 +77,7 @@ impl<W: Write + Send> Tty<W> {
             shown: false,
             failed: String::new(),
             warnings: Vec::new(),
+            lint: Vec::new(),
         }
     }
 
@@ -249,6 +252,10 @@ impl<W: Write + Send> Render for Tty<W> {
                 self.print(&format!("WARN: {warning}"))?;
                 self.warnings.push(warning.clone());
             }
+            Event::Lint(warning) => {
+                self.print(&format!("WARN: {}", warning.short))?;
+                self.lint.push(Arc::clone(warning));
+            }
             Event::Started { step, name } => self.started(at, *step, name),
             Event::Output {
                 step,
@@ -295,6 +302,9 @@ impl<W: Write + Send> Render for Tty<W> {
                 text += &text::one_line(line);
                 text.push('\n');
             }
+        }
+        if !self.lint.is_empty() {
+            text += &format!("\n{}\n", super::lint_summary(&self.lint, self.color));
         }
         self.out.write_all(text.as_bytes())?;
         self.out.flush()

@@ -265,6 +265,16 @@ fn open(dir: &Path, own: Option<&Path>, place: String) -> Result<Arc<dyn FileTre
     Ok(Arc::new(context.called(place)))
 }
 
+/// The ignore file of a directory; it need not be there.
+pub(super) fn ignore_file(request: &BuildRequest, dockerfile: &SourceFile) -> Option<PathBuf> {
+    let ContextSource::Directory(dir) = &request.context else {
+        return None;
+    };
+    let own = ignore_beside(request, dockerfile);
+    let own = own.filter(|path| path.exists());
+    Some(own.unwrap_or_else(|| dir.join(".dockerignore")))
+}
+
 /// `X.dockerignore` beside the Dockerfile `X`, which replaces the context's own.
 fn ignore_beside(request: &BuildRequest, dockerfile: &SourceFile) -> Option<PathBuf> {
     let path = match (&request.dockerfile, &request.context) {

@@ -2,17 +2,20 @@
 
 mod bases;
 mod cache;
+mod check;
 mod context;
 mod entitlements;
 mod explained;
 mod export;
 mod layout;
+mod lint;
 mod network;
 mod recipe;
 mod remembered;
 mod results;
 mod sandbox;
 mod secrets;
+mod syntax;
 mod unsupported;
 
 use std::sync::Arc;
@@ -30,9 +33,12 @@ use crate::plan::{self, Plan};
 use crate::progress::{Event, Numbering, Sink};
 use crate::request::BuildRequest;
 use crate::sandbox::World;
+use crate::source::SourceFile;
 
 pub use cache::{Pruned, cache_mounts, cached_steps, prune, remove_cache_mounts};
+pub use check::{Checked, check, outline};
 use explained::Explained;
+pub use lint::fix;
 use remembered::Remembered;
 use results::Results;
 pub use sandbox::examine;
@@ -98,6 +104,8 @@ pub struct Recipe {
     remotes: Arc<Remotes>,
     numbering: Arc<Numbering>,
     secrets: Secrets,
+    /// Where an ignore file may be.
+    ignore: Option<std::path::PathBuf>,
 }
 
 /// Reads the Dockerfile.
@@ -105,6 +113,22 @@ pub struct Recipe {
 /// # Errors
 /// With every independent mistake in it.
 pub async fn read(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Recipe, Ended> {
+    open(request, sink).await?.read(request)
+}
+
+/// The text of the Dockerfile, and where it came from.
+pub struct Opened {
+    pub source: Arc<SourceFile>,
+    main: context::Main,
+    remotes: Arc<Remotes>,
+    numbering: Arc<Numbering>,
+}
+
+/// Fetches what the Dockerfile is in, and its text.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn open(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Opened, Ended> {
     unsupported::refuse(request)?;
     export::check(request)?;
     let numbering = Arc::new(Numbering::new(Arc::clone(sink)));
@@ -114,17 +138,35 @@ pub async fn read(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Recipe
         scratch_dir: request.scratch_dir.clone(),
     }));
     let main = context::main(request, &remotes, &numbering).await?;
-    let dockerfile = recipe::dockerfile(request, &main, &remotes).await?;
-    let parsed = crate::dockerfile::parse(&dockerfile)?;
-    let contexts = context::contexts(request, main, &dockerfile, &remotes)?;
-    let secrets = secrets::read(&request.secrets)?;
-    Ok(Recipe {
-        parsed,
-        contexts,
+    let source = recipe::dockerfile(request, &main, &remotes).await?;
+    Ok(Opened {
+        source,
+        main,
         remotes,
         numbering,
-        secrets,
     })
+}
+
+impl Opened {
+    /// Reads the text.
+    ///
+    /// # Errors
+    /// With every independent mistake in it.
+    pub fn read(self, request: &BuildRequest) -> Result<Recipe, Ended> {
+        let source = &self.source;
+        syntax::check(request, source)?;
+        let parsed = crate::dockerfile::parse(source)?;
+        let contexts = context::contexts(request, self.main, source, &self.remotes)?;
+        let ignore = context::ignore_file(request, source);
+        Ok(Recipe {
+            parsed,
+            contexts,
+            remotes: self.remotes,
+            numbering: self.numbering,
+            secrets: secrets::read(&request.secrets)?,
+            ignore,
+        })
+    }
 }
 
 /// Builds an image.
@@ -222,7 +264,14 @@ async fn prepare(
     }
     let engine = &*around.engine;
     let options = recipe::plan_options(request, engine.info())?;
-    let mut graph = plan::graph(&recipe.parsed.dockerfile, options)?;
+    let dockerfile = &recipe.parsed.dockerfile;
+    let mut linted = lint::Telling::new(
+        lint::linter(request, dockerfile, recipe.ignore.as_deref())?,
+        &*around.sink,
+        request.report.debug,
+    );
+    crate::lint::file(&mut linted.lint, dockerfile);
+    let mut graph = plan::graph(dockerfile, options, &mut linted.lint)?;
     let network = network::choose(&request.network, &around.world, engine).await?;
     if let Some(line) = &network.note {
         numbering.note(line.clone());
@@ -231,7 +280,8 @@ async fn prepare(
         let remembered = Remembered::open(&request.cache_dir, engine.info());
         bases::supply(&mut graph, engine, request, &remembered, numbering).await?
     };
-    let plan = Arc::new(graph.bind()?);
+    let plan = Arc::new(graph.bind(&mut linted.lint)?);
+    linted.end()?;
     entitlements::check(&plan, &request.allow)?;
     Ok(Prepared {
         plan,

@@ -256,7 +256,6 @@ fn errors_name_the_flag() {
             &[".", "--cache-from=x"],
             "`--cache-from` is not supported yet",
         ),
-        (&[".", "--check"], "`--check` is not supported yet"),
         (&[".", "--sbom=true"], "`--sbom` is not supported yet"),
         (
             &[".", "--allow", "security.insecur"],

@@ -13,10 +13,7 @@ pub(super) fn check(args: &BuildArgs) -> Result<Vec<String>> {
         ("--cache-from", !others.cache_from.is_empty()),
         ("--cache-to", !others.cache_to.is_empty()),
         ("--policy", !others.policy.is_empty()),
-        ("--check", others.check == Some(true)),
         ("--squash", others.squash == Some(true)),
-        ("--call", asks(others.call.as_ref(), &["", "build"])),
-        ("--print", asks(others.print.as_ref(), &["", "build"])),
         (
             "--provenance",
             asks(others.provenance.as_ref(), &["false", "0"]),

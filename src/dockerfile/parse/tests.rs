@@ -74,12 +74,27 @@ fn long_files_are_read() {
         .unwrap();
     }
     assert_eq!(read(&long).dockerfile.instructions.len(), 20_001);
-    let one_line = format!("FROM a\nENV {}\n", "A=b ".repeat(50_000));
+    let one_line = format!("FROM a\nENV {}\n", "A=b \\\n".repeat(50_000) + "A=b");
     assert_eq!(read(&one_line).dockerfile.instructions.len(), 2);
     let continued = format!("FROM a\nRUN {} <<E\nx\nE\n", "a \\\n".repeat(50_000));
     assert_eq!(read(&continued).dockerfile.instructions.len(), 2);
     let broken = format!("FROM a\n{}", "RUN cat <<E\n".repeat(5_000));
     assert!(parse(&SourceFile::new("Dockerfile", broken)).is_err());
+}
+
+#[test]
+fn lines_are_as_long_as_buildkit_reads_them() {
+    for (length, end, fits) in [
+        (65_535, "\n", true),
+        (65_536, "\n", false),
+        (65_535, "", true),
+        (65_536, "", false),
+    ] {
+        let head = "FROM a\nENV A=";
+        let rest = "b".repeat(length - "ENV A=".len());
+        let source = SourceFile::new("Dockerfile", format!("{head}{rest}{end}"));
+        assert_eq!(parse(&source).is_ok(), fits, "{length} {end:?}");
+    }
 }
 
 /// Whether the span lies in the file and can be cut out of it.
