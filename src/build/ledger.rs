@@ -32,6 +32,8 @@ pub struct Ledger {
     build: String,
     owner: Owner,
     home: OnceLock<String>,
+    /// Whether the result has its names; locked while it gets them.
+    named: tokio::sync::Mutex<bool>,
     count: AtomicU32,
     names: Mutex<BTreeSet<String>>,
     images: Mutex<Vec<String>>,
@@ -51,6 +53,7 @@ impl Ledger {
             build,
             owner: Owner::this_process(),
             home: OnceLock::new(),
+            named: tokio::sync::Mutex::new(false),
             count: AtomicU32::new(0),
             names: Mutex::new(BTreeSet::new()),
             images: Mutex::default(),
@@ -87,6 +90,12 @@ impl Ledger {
     /// The build's own name.
     pub fn build(&self) -> &str {
         &self.build
+    }
+
+    /// Held while the result gets its names, and set when it has them: an engine goes on with
+    /// that whether somebody waits or not, so a build that is told to stop in the meantime waits.
+    pub async fn naming(&self) -> tokio::sync::MutexGuard<'_, bool> {
+        self.named.lock().await
     }
 
     pub fn labels(&self) -> BTreeMap<String, String> {

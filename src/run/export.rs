@@ -104,7 +104,10 @@ async fn store(
     let tags: Vec<String> = output.names.iter().map(Reference::to_string).collect();
     built.config_digest = Some(config.digest().to_string());
     built.names.clone_from(&output.names);
+    let mut named = ledger.naming().await;
     let image = output::to_engine(engine, config, layers, &tags).await;
+    *named = image.is_ok();
+    drop(named);
     built.image = Some(image.map_err(failed)?);
     Ok(())
 }

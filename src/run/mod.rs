@@ -18,8 +18,9 @@ mod secrets;
 mod syntax;
 mod unsupported;
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,9 @@ pub use lint::fix;
 use remembered::Remembered;
 use results::Results;
 pub use sandbox::examine;
+
+/// How long a build that was told to stop may take to end when its result is there.
+const LONGEST_END: Duration = Duration::from_secs(1);
 
 /// What a build needs from its surroundings.
 pub struct Surroundings {
@@ -180,10 +184,10 @@ pub async fn build(
 ) -> Result<Built, Ended> {
     let began = Instant::now();
     let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
-    let work = build_in(request, recipe, around, &ledger);
+    let mut work = Box::pin(build_in(request, recipe, around, &ledger));
     let result = tokio::select! {
-        result = work => result,
-        () = around.cancel.cancelled() => Err(Ended::Cancelled),
+        result = &mut work => result,
+        () = around.cancel.cancelled() => unless_named(work, &ledger).await,
     };
     let closed = match &result {
         Err(Ended::Cancelled) => ledger.abandon().await,
@@ -203,6 +207,23 @@ pub async fn build(
         });
     }
     Ok(built)
+}
+
+/// The end of a build that was told to stop: a result that has its names by now counts, if it is
+/// all that was asked for. The work ends with this.
+async fn unless_named(
+    mut work: Pin<Box<impl Future<Output = Result<Built, Ended>>>>,
+    ledger: &Ledger,
+) -> Result<Built, Ended> {
+    tokio::select! {
+        biased;
+        result = &mut work => return result,
+        named = ledger.naming() => if !*named {
+            return Err(Ended::Cancelled);
+        }
+    }
+    let rest = tokio::time::timeout(LONGEST_END, work).await;
+    rest.unwrap_or(Err(Ended::Cancelled))
 }
 
 async fn build_in(
