@@ -220,3 +220,21 @@ fn several_mistakes_are_told_at_once() {
         );
     }
 }
+
+#[test]
+fn a_required_device_is_refused_and_another_told_of() {
+    refused(
+        &["--allow", "device=a/b=c"],
+        &[(
+            "Dockerfile",
+            "FROM busybox\nRUN --device=a/b=c,required true\n",
+        )],
+        1,
+        "error: `RUN --device=a/b=c` is not supported yet\n --> Dockerfile:2:14\n  |\n2 | RUN --device=a/b=c,required true\n  |              ^^^^^^^^^^^^^^\nhint: drop `required` if the command can do without the device",
+    );
+    let folder = Folder::new(&[("Dockerfile", "FROM busybox\nRUN --device=a/b=c true\n")]);
+    let finished = build(&[], folder.path());
+    assert!(finished.status.success(), "{}", finished.everything());
+    let told = "warning: `RUN --device=a/b=c` is not supported yet: the step runs without the device\n --> Dockerfile:2:14\n";
+    assert!(finished.stderr.contains(told), "{}", finished.everything());
+}

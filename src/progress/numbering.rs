@@ -42,6 +42,10 @@ impl Numbering {
         self.start(name).finish(StepOutcome::Cached);
     }
 
+    pub fn warning(&self, text: String) {
+        self.sink.emit(Event::Warning(text));
+    }
+
     pub fn note(&self, text: String) {
         self.sink.emit(Event::Note(text));
     }

@@ -303,7 +303,7 @@ async fn prepare(
     };
     let plan = Arc::new(graph.bind(&mut linted.lint)?);
     linted.end()?;
-    entitlements::check(&plan, &request.allow)?;
+    entitlements::check(&plan, &request.allow, numbering)?;
     Ok(Prepared {
         plan,
         bases,
