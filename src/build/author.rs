@@ -95,6 +95,7 @@ impl Authored {
             content: self.names.content,
             rootfs,
             later: None,
+            depth: None,
         }
     }
 }

@@ -233,6 +233,7 @@ impl Builder {
             layers: record.layers,
             definition: key.clone(),
             later: None,
+            depth: None,
         }))
     }
 
@@ -274,6 +275,7 @@ impl Builder {
             definition: key.clone(),
             content: key.clone(),
             later: None,
+            depth: None,
         }
     }
 

@@ -89,9 +89,7 @@ impl Builder {
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
-        self.commit(platform, step, names, below, container)
-            .await
-            .map_err(engine_failed)
+        self.commit(platform, step, names, below, container).await
     }
 
     async fn refill(&self, image: &str) -> Result<()> {
@@ -194,7 +192,9 @@ impl Builder {
     }
 
     /// Turns the container's changes into the step's image. Containers can be created from what
-    /// the commit gives; the image with our config and names is made beside the next step.
+    /// the commit gives; the image with our config and names is made beside the next step. Only
+    /// where nothing changed it is made first: it has an empty layer, which the commit has not, and
+    /// the layers of the next step must stand upon that.
     async fn commit(
         &self,
         platform: &Platform,
@@ -202,9 +202,13 @@ impl Builder {
         names: Names,
         below: &Snapshot,
         container: String,
-    ) -> Result<Snapshot> {
-        let committed = self.ledger.commit(&container).await?;
+    ) -> StageResult {
+        let failed = |error: EngineError| failure::engine(step, &error);
+        let committed = self.ledger.commit(&container).await.map_err(failed)?;
         self.ledger.drop_image(&committed);
+        let found = self.engine.image(&committed).await.map_err(failed)?;
+        let depth = found.map(|image| image.diff_ids.len());
+        let unchanged = depth == Some(below.depth.unwrap_or(below.layers.len()));
         let image = committed.clone();
         let rootfs = Rootfs::of_container(&self.engine, &self.ledger, image, container);
         let keeping = Keeping {
@@ -217,6 +221,9 @@ impl Builder {
             ended: jiff::Timestamp::now().to_string(),
             rootfs: rootfs.clone(),
         };
+        if unchanged {
+            return keeping.keep().await;
+        }
         Ok(Snapshot {
             image: Some(committed),
             layers: Vec::new(),
@@ -224,6 +231,7 @@ impl Builder {
             content: names.content,
             rootfs,
             later: Some(snapshot::start(keeping.keep())),
+            depth,
         })
     }
 

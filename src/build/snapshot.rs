@@ -30,6 +30,8 @@ pub struct Snapshot {
     /// The step's own image, while it is still being made. Containers can be created from
     /// `image` already.
     pub(super) later: Option<StageFuture>,
+    /// How many layers `image` has, as long as they are not known.
+    pub(super) depth: Option<usize>,
 }
 
 impl Snapshot {
