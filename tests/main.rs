@@ -28,6 +28,7 @@ mod install;
 mod leaks;
 mod network;
 mod outputs;
+mod pod;
 mod push;
 mod sources;
 mod support;

@@ -7,6 +7,7 @@ pub mod distribution;
 pub mod docker;
 pub mod engine;
 pub mod private;
+pub mod pod;
 mod recorder;
 pub mod registry;
 mod scene;
