@@ -25,4 +25,5 @@ pub mod progress;
 pub mod request;
 pub mod run;
 pub mod sandbox;
+pub mod skaffold;
 pub mod source;

@@ -24,6 +24,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("cache", &["plan", "context", "image"]),
     ("sandbox", &["engine", "image", "diag", "init"]),
+    ("skaffold", &["source", "diag"]),
     (
         "output",
         &["engine", "context", "image", "diag", "progress", "request"],
@@ -68,6 +69,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "skaffold",
             "sandbox",
             "run",
             "build",
@@ -88,15 +90,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Functions of their arguments: they run in an editor and in a fuzzer as well.
-const PURE: &[&str] = &[
-    "image",
-    "source",
-    "diag",
-    "dockerfile",
-    "lint",
-    "plan",
-    "request",
-];
+const PURE: &[&str] = &["image", "source", "diag", "dockerfile", "lint", "plan", "request", "skaffold"];
 
 /// What a pure module does not touch.
 const WORLD: &[&str] = &[

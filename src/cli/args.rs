@@ -7,6 +7,7 @@
 
 mod cache;
 mod sandbox;
+mod skaffold;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 pub use cache::{CacheArgs, CacheCommand, PruneBounds};
 pub use sandbox::{Format, SandboxArgs};
+pub use skaffold::{SkaffoldArgs, SkaffoldCommand};
 
 /// Builds container images on a Docker Engine; RUN steps can join any container's network
 #[derive(Debug, Parser)]
@@ -53,6 +55,8 @@ pub enum Command {
     Cache(CacheArgs),
     /// Look for mistakes in a Dockerfile, without building
     Check(Box<CheckArgs>),
+    /// Build what skaffold asks for, as `buildCommand: exec bowline skaffold`
+    Skaffold(SkaffoldArgs),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write a page per command to a directory

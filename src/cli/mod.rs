@@ -18,12 +18,14 @@ mod gc;
 mod install;
 mod logfile;
 mod man;
+mod parent;
 mod plan;
 mod plugin;
 mod resolve;
 mod result;
 mod sandbox;
 pub mod session;
+mod skaffold;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -108,6 +110,7 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
                 cache::cache(&args, &cli.global, environment, session)
             })
         }
+        Command::Skaffold(args) => skaffold::skaffold(args, &cli.global, environment),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bowline", &mut script);

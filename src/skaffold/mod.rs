@@ -1,0 +1,9 @@
+//! skaffold's side of a build: the contract of its custom builder, and its configuration file.
+//!
+//! Functions of their arguments: what skaffold hands over becomes the words of a `bowline build`,
+//! and a `skaffold.yaml` becomes another one, or what is to be said of it. Nothing here runs
+//! anything or reads a file.
+
+mod contract;
+
+pub use contract::{Contract, NAMES, Stale, duration};
