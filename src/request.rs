@@ -38,6 +38,7 @@ pub struct BuildRequest {
     /// What steps may do besides the usual.
     pub allow: Allow,
     pub secrets: Vec<Secret>,
+    pub identity: Identity,
     pub ssh: Vec<SshAgent>,
     /// Whether base images are looked up in their registry even when the engine has them.
     pub pull: bool,
@@ -184,6 +185,28 @@ impl fmt::Debug for SecretSource {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),
             Self::Value(_) => f.write_str("Value(…)"),
         }
+    }
+}
+
+/// What carries an identity into RUN steps, besides the network.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub variables: Vec<(String, String)>,
+    /// The variable that names the file in a step, and where the file is here.
+    pub files: Vec<(String, PathBuf)>,
+}
+
+impl fmt::Debug for Identity {
+    /// Without the values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables = self.variables.iter().map(|(name, _)| name);
+        let names: Vec<&String> = self
+            .files
+            .iter()
+            .map(|(name, _)| name)
+            .chain(variables)
+            .collect();
+        f.debug_tuple("Identity").field(&names).finish()
     }
 }
 

@@ -26,6 +26,7 @@ use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
 use crate::progress::{Numbering, Running};
+use crate::request::Identity;
 
 /// How often, and how long apart, a lost image is looked for under its name.
 const LOOKS: usize = 20;
@@ -38,6 +39,7 @@ pub struct Settings {
     pub network: NetworkMode,
     /// `host:ip`
     pub extra_hosts: Vec<String>,
+    pub identity: Identity,
     pub limits: Limits,
     /// `--no-cache`
     pub no_cache: bool,

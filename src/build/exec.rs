@@ -10,6 +10,7 @@ use super::author::{self, Names};
 use super::builder::Builder;
 use super::failure::{self, Failure};
 use super::hosts;
+use super::identity;
 use super::init_volume;
 use super::mounts::{self, MountFiles, Mounting};
 use super::rootfs::Rootfs;
@@ -56,7 +57,8 @@ impl Builder {
         let mut spec = self.run_spec(run, parent, platform);
         spec.mounts
             .extend(self.hosts_mount(&spec).await.map_err(engine_failed)?);
-        let request = self.request(run, mounting, &mut spec);
+        let mut request = self.request(run, mounting, &mut spec);
+        identity::hand_over(&self.settings.identity, &mut request).map_err(engine_failed)?;
         let name = spec.name.clone();
         let ended = self.run_container(&spec, &request, progress).await;
         let ended = match ended {

@@ -11,6 +11,7 @@ mod exec;
 mod explain;
 mod failure;
 mod hosts;
+mod identity;
 mod init_volume;
 mod keys;
 mod ledger;

@@ -169,6 +169,10 @@ pub struct BuildArgs {
     /// Secret: `id=NAME[,src=FILE|,env=VARIABLE]`
     #[arg(long, help_heading = "RUN steps", value_name = "SECRET")]
     pub secret: Vec<String>,
+    /// Identity for each step, never kept: `aws`, `azure`, `gcp`, `auto`, or
+    /// `[file=PATH,]env=NAME`
+    #[arg(long, help_heading = "RUN steps", value_name = "IDENTITY")]
+    pub identity: Vec<String>,
     /// ssh agent or keys: `default`, or `ID=SOCKET|KEY[,KEY]`
     #[arg(long, help_heading = "RUN steps", value_name = "AGENT")]
     pub ssh: Vec<String>,

@@ -5,6 +5,7 @@ mod allow;
 mod annotation;
 mod context;
 mod hosts;
+mod identity;
 mod limits;
 mod network;
 mod output;
@@ -58,6 +59,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         limits: limits::limits(args)?,
         allow: allow::allow(&args.others.allow)?,
         secrets: secret::secrets(&args.secret, environment)?,
+        identity: identity::identity(&args.identity, environment)?,
         ssh: secret::agents(&args.ssh, environment)?,
         pull: args.pull,
         no_cache: args.no_cache,

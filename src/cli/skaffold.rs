@@ -110,10 +110,9 @@ fn deps(flags: &[OsString], global: &Global, environment: &Environment) -> Exit 
     with_request(&args, inner, environment, |request, _| {
         let report = resolve::aside(inner.debug, environment);
         session::run(&report, Vec::new(), async |session: Session| {
-            let recipe = run::read(&request).map_err(ended)?;
+            let recipe = run::read(&request, &session.sink).await.map_err(ended)?;
             // Without an engine the base images' variables are not known, and the rest is.
             let engine = connect::connect(inner, environment).await.ok();
-            drop(session);
             let files = run::dependencies(&request, &recipe, engine.as_deref()).await;
             let list = serde_json::to_string(&files.map_err(ended)?).expect("a list of texts");
             result::print(&format!("{list}\n"))?;

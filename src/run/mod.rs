@@ -334,6 +334,7 @@ fn builder(
         remotes: Arc::clone(&recipe.remotes),
         settings: Settings {
             network: prepared.network,
+            identity: request.identity.clone(),
             extra_hosts: request.add_hosts.iter().map(ToString::to_string).collect(),
             limits: request.limits.clone(),
             no_cache: request.no_cache,

@@ -188,7 +188,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(contract.cluster.as_deref(), Some("prod, namespace ci"));
-        assert_eq!(contract.timeout, Some(Duration::from_secs(1200)));
+        assert_eq!(contract.timeout, Some(Duration::from_mins(20)));
         let words = contract.words(&["--target=x".into()]);
         let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
         assert_eq!(
