@@ -4,6 +4,7 @@ mod bases;
 mod cache;
 mod check;
 mod context;
+mod dependencies;
 mod entitlements;
 mod explained;
 mod export;
