@@ -251,7 +251,7 @@ fn dependencies_are_the_files_that_the_target_reads() {
     let folder = Folder::new(&[
         (
             "build/Dockerfile",
-            "FROM busybox AS unused\nCOPY never /\nFROM busybox AS app\nARG DIR=src\nCOPY $DIR /src/\nCOPY *.txt missing /t/\nADD <<EOF /inline\nx\nEOF\nCOPY --from=unused2 /a /\nFROM app\nCOPY --from=lib . /lib/\n",
+            "FROM busybox AS unused\nCOPY never /\nFROM busybox AS app\nARG DIR=src\nCOPY $DIR /src/\nCOPY *.txt missing /t/\nADD <<EOF /inline\nx\nEOF\nCOPY --from=unused2 /a /\nFROM app\nCOPY --from=lib . /lib/\nRUN --mount=type=bind,source=mounted,target=/m true\n",
         ),
         ("build/Dockerfile.dockerignore", "src/skipped\n"),
         ("src/a.c", ""),
@@ -262,6 +262,7 @@ fn dependencies_are_the_files_that_the_target_reads() {
         ("two.txt", ""),
         ("other.md", ""),
         ("vendored/lib.c", ""),
+        ("mounted/m.c", ""),
     ]);
     crate::support::shell(
         folder.path(),
@@ -278,6 +279,39 @@ fn dependencies_are_the_files_that_the_target_reads() {
     assert!(finished.success(), "{}", finished.everything());
     assert_eq!(
         finished.stdout(),
-        "[\"build/Dockerfile\",\"build/Dockerfile.dockerignore\",\"missing\",\"one.txt\",\"src/a.c\",\"src/deep/b.c\",\"src/link\",\"two.txt\",\"vendored/lib.c\"]\n"
+        "[\"build/Dockerfile\",\"build/Dockerfile.dockerignore\",\"missing\",\"mounted/m.c\",\"one.txt\",\"src/a.c\",\"src/deep/b.c\",\"src/link\",\"two.txt\",\"vendored/lib.c\"]\n"
+    );
+}
+
+#[test]
+fn init_rewrites_the_file_and_prints_what_changes() {
+    let bowline = Bowline::new();
+    let folder = Folder::new(&[(
+        "skaffold.yaml",
+        "apiVersion: skaffold/v4beta13\nkind: Config\nbuild:\n  artifacts:\n    - image: app # ours\n      docker:\n        target: prod\n",
+    )]);
+    let init = |flags: &[&str]| {
+        let mut command = bowline.command();
+        command
+            .args(["skaffold", "init"])
+            .args(flags)
+            .current_dir(folder.path());
+        crate::support::finish(&mut command, None, crate::support::LIMIT)
+    };
+    let read = || std::fs::read_to_string(folder.path().join("skaffold.yaml")).unwrap();
+    let before = read();
+    let diff = "--- skaffold.yaml\n+++ skaffold.yaml\n@@ -3,5 +3,7 @@\n build:\n   artifacts:\n     - image: app # ours\n-      docker:\n-        target: prod\n+      custom:\n+        buildCommand: exec bowline skaffold --target prod\n+        dependencies:\n+          command: bowline skaffold deps --target prod\n";
+    assert_eq!(init(&["--dry-run"]).stdout(), diff);
+    assert_eq!(read(), before);
+    assert_eq!(init(&[]).stdout(), diff);
+    let after = read();
+    assert!(
+        after.contains("exec bowline skaffold --target prod") && after.contains("# ours"),
+        "{after}"
+    );
+    let again = init(&[]);
+    assert_eq!(
+        (again.stdout().as_str(), again.stderr.as_str()),
+        ("", "note: `skaffold.yaml` has no artifact to change\n")
     );
 }

@@ -12,18 +12,19 @@ use super::exit::Exit;
 use super::parent::{Parent, started_with};
 use super::result::{self, Outcome};
 use super::session::{self, BuildResult, Session};
-use super::{build, refused, resolve, with_request};
+use super::{build, refused, resolve, told, with_request};
 use crate::diag::{Class, Diagnostic};
 use crate::progress::Event;
 use crate::request::BuildRequest;
 use crate::run;
-use crate::skaffold::{Contract, NAMES, Stale};
+use crate::skaffold::{Contract, NAMES, Stale, rewrite};
 
 /// Carries a command out.
 pub(super) fn skaffold(args: SkaffoldArgs, global: &Global, environment: &Environment) -> Exit {
     match args.command {
         None => build_contract(&args.flags, global, environment),
         Some(SkaffoldCommand::Deps { flags }) => deps(&flags, global, environment),
+        Some(SkaffoldCommand::Init { file, dry_run }) => init(&file, dry_run, environment),
     }
 }
 
@@ -119,6 +120,44 @@ fn deps(flags: &[OsString], global: &Global, environment: &Environment) -> Exit 
             Ok(Outcome::default())
         })
     })
+}
+
+/// Rewrites a skaffold.yaml and prints the difference.
+fn init(file: &Path, dry_run: bool, environment: &Environment) -> Exit {
+    let failed = |error: std::io::Error| {
+        let error = Diagnostic::error(error.to_string()).with_class(Class::Environment);
+        refused(&error, environment)
+    };
+    let name = file.display().to_string();
+    let old = match fs_err::read_to_string(file) {
+        Ok(old) => old,
+        Err(error) => return failed(error),
+    };
+    let new = match rewrite(&old) {
+        Ok(new) => new,
+        Err(why) => {
+            let error = Diagnostic::error(format!("`{name}` cannot be read: {why}"));
+            return refused(&error, environment);
+        }
+    };
+    let diff = similar::TextDiff::from_lines(&old, &new.text);
+    let diff = diff.unified_diff().header(&name, &name).to_string();
+    if let Err(errors) = result::print(&diff) {
+        return errors
+            .first()
+            .map_or(Exit::OutputClosed, |error| refused(error, environment));
+    }
+    if !dry_run
+        && !new.images.is_empty()
+        && let Err(error) = fs_err::write(file, &new.text)
+    {
+        return failed(error);
+    }
+    let mut notes = new.notes;
+    if new.images.is_empty() {
+        notes.push(format!("`{name}` has no artifact to change"));
+    }
+    told(Ok(notes), environment)
 }
 
 /// The flags of the build command as a `bowline build` has them; those before `skaffold` count

@@ -11,7 +11,7 @@ use crate::context::{FileTree, Options, fixed_prefix, select};
 use crate::diag::Diagnostic;
 use crate::engine::{Engine, EngineInfo, ImageStore};
 use crate::image::{ImageConfig, Platform};
-use crate::plan::{self, Action, BaseWanted, Copy, CopyFrom, CopySource, Plan};
+use crate::plan::{self, Action, BaseWanted, CopyFrom, CopySource, Plan};
 use crate::request::{BuildRequest, ContextSource, DockerfileSource, NamedContext};
 
 /// The files, sorted: relative to the context where they are in it, else absolute. A source that
@@ -31,22 +31,23 @@ pub async fn dependencies(
     let main = recipe.contexts.main.tree().await?;
     let mut files = BTreeSet::new();
     for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
-        let Action::Copy(copy) = &step.action else {
-            continue;
-        };
-        match copy.from {
-            CopyFrom::Context => files.extend(read_by(copy, &*main)),
-            CopyFrom::Named(index) => {
-                if let Some(context) = recipe.contexts.named.get(&index)
-                    && let NamedContext::Directory(at) = &request.build_contexts[index].1
-                {
-                    let found = read_by(copy, &*context.tree().await?);
-                    for file in found {
-                        files.insert(shown(&at.join(file), dir));
-                    }
+        for (from, paths, options) in reads(&step.action) {
+            let index = match from {
+                CopyFrom::Context => {
+                    files.extend(read(&paths, &options, &*main));
+                    continue;
+                }
+                CopyFrom::Named(index) => index,
+                _ => continue,
+            };
+            if let Some(context) = recipe.contexts.named.get(&index)
+                && let NamedContext::Directory(at) = &request.build_contexts[index].1
+            {
+                let tree = context.tree().await?;
+                for file in read(&paths, &options, &*tree) {
+                    files.insert(shown(&at.join(file), dir));
                 }
             }
-            CopyFrom::Stage(_) | CopyFrom::Image(_) | CopyFrom::Nothing => {}
         }
     }
     for path in own_files(request) {
@@ -68,6 +69,7 @@ async fn bound(
         id: String::new(),
         store: ImageStore::GraphDriver,
         platform: here,
+        apparmor: false,
     };
     let info = engine.map_or(&unknown, Engine::info);
     let mut first = request.clone();
@@ -108,24 +110,39 @@ async fn known(
     Some(base.config)
 }
 
-/// What a copy reads of the files that there are, and what it names.
-fn read_by(copy: &Copy, tree: &dyn FileTree) -> Vec<String> {
-    let options = Options {
-        excludes: copy.excludes.clone(),
-        parents: copy.parents,
-    };
+/// Where a step reads files, and what it names there.
+fn reads(action: &Action) -> Vec<(CopyFrom, Vec<String>, Options)> {
+    match action {
+        Action::Copy(copy) => {
+            let options = Options {
+                excludes: copy.excludes.clone(),
+                parents: copy.parents,
+            };
+            let paths = copy.sources.iter().filter_map(|source| match source {
+                CopySource::Path(path) => Some(path.clone()),
+                _ => None,
+            });
+            vec![(copy.from, paths.collect(), options)]
+        }
+        Action::Run(run) => run
+            .files()
+            .map(|(from, path)| (from, vec![path.to_owned()], Options::default()))
+            .collect(),
+        Action::Workdir(_) => Vec::new(),
+    }
+}
+
+/// The files that there are, and those that are named and are not there yet.
+fn read(paths: &[String], options: &Options, tree: &dyn FileTree) -> Vec<String> {
     let mut files = Vec::new();
-    for source in &copy.sources {
-        let CopySource::Path(path) = source else {
-            continue;
-        };
-        let (fixed, wild) = fixed_prefix(path, copy.parents);
+    for path in paths {
+        let (fixed, wild) = fixed_prefix(path, options.parents);
         let entry = tree.lstat(&fixed).ok().flatten();
         // Also a link, which leads elsewhere, and what is not there yet.
-        if !wild && !copy.parents && !entry.is_some_and(|entry| entry.is_dir()) {
+        if !wild && !options.parents && !entry.is_some_and(|entry| entry.is_dir()) {
             files.push(fixed);
         }
-        for found in select(tree, path, &options).unwrap_or_default() {
+        for found in select(tree, path, options).unwrap_or_default() {
             let root = found.root.is_file().then(|| found.root.path.clone());
             let inner = found.contents.iter().map(|selected| &selected.entry);
             let inner = inner.filter(|entry| !entry.is_dir());

@@ -4,6 +4,9 @@
 //! and a `skaffold.yaml` becomes another one, or what is to be said of it. Nothing here runs
 //! anything or reads a file.
 
+mod config;
 mod contract;
+mod init;
 
 pub use contract::{Contract, NAMES, Stale, duration};
+pub use init::{Rewritten, rewrite};

@@ -1,6 +1,7 @@
 //! The flags of `bowline skaffold`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -30,5 +31,15 @@ pub enum SkaffoldCommand {
             value_name = "FLAGS"
         )]
         flags: Vec<OsString>,
+    },
+    /// Turn the `docker` artifacts of a skaffold.yaml into custom ones that bowline builds, and
+    /// print what changes
+    Init {
+        /// The configuration
+        #[arg(value_name = "FILE", default_value = "skaffold.yaml")]
+        file: PathBuf,
+        /// Print what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
