@@ -43,6 +43,7 @@ pub use check::{Checked, check, outline};
 use explained::Explained;
 pub use lint::fix;
 pub use dependencies::dependencies;
+use explained::Explained;
 use remembered::Remembered;
 use results::Results;
 pub use sandbox::examine;
