@@ -90,7 +90,16 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Functions of their arguments: they run in an editor and in a fuzzer as well.
-const PURE: &[&str] = &["image", "source", "diag", "dockerfile", "lint", "plan", "request", "skaffold"];
+const PURE: &[&str] = &[
+    "image",
+    "source",
+    "diag",
+    "dockerfile",
+    "lint",
+    "plan",
+    "request",
+    "skaffold",
+];
 
 /// What a pure module does not touch.
 const WORLD: &[&str] = &[

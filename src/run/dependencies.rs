@@ -11,6 +11,7 @@ use crate::context::{FileTree, Options, fixed_prefix, select};
 use crate::diag::Diagnostic;
 use crate::engine::{Engine, EngineInfo, ImageStore};
 use crate::image::{ImageConfig, Platform};
+use crate::lint::Lint;
 use crate::plan::{self, Action, BaseWanted, CopyFrom, CopySource, Plan};
 use crate::request::{BuildRequest, ContextSource, DockerfileSource, NamedContext};
 
@@ -76,12 +77,14 @@ async fn bound(
     // Any of several platforms reads the same files, as far as can be told.
     first.platforms.truncate(1);
     let options = recipe::plan_options(&first, info)?;
-    let mut graph = plan::graph(&recipe.parsed.dockerfile, options)?;
+    // What a linter would say is not asked here.
+    let mut lint = Lint::default();
+    let mut graph = plan::graph(&recipe.parsed.dockerfile, options, &mut lint)?;
     let remembered = Remembered::open(&request.cache_dir, info);
     loop {
         let wanted = graph.wanted();
         if wanted.is_empty() {
-            return Ok(graph.bind()?);
+            return Ok(graph.bind(&mut lint)?);
         }
         for want in wanted {
             let found = match engine {
