@@ -11,7 +11,7 @@
 //! 3. [`digest`] hashes what was selected, for the cache key; a [`StatCache`] remembers the
 //!    digests of files between builds.
 //! 4. [`LayerWriter`] writes the layer, entry by entry, hashing on the way.
-//!    [`archive::unpack`] puts the entries of an archive into it.
+//!    [`archive::unpack`] gives the entries of an archive, which [`Unpacked`] collects.
 //!
 //! All of it is synchronous and knows neither the plan nor an engine.
 
@@ -31,6 +31,7 @@ mod stat_cache;
 mod tar;
 mod tar_tree;
 mod tree;
+mod unpacked;
 mod walk;
 
 pub use checkout::Checkout;
@@ -46,4 +47,5 @@ pub(crate) use tar::read::TarReader;
 pub use tar::{LayerDigest, LayerError, LayerWriter, Links};
 pub use tar_tree::TarTree;
 pub use tree::{FileTree, resolve};
+pub use unpacked::Unpacked;
 pub use walk::Context;

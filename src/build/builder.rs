@@ -322,7 +322,8 @@ impl Builder {
         let cost = (outcome.clone(), progress.took());
         self.lock_costs().insert(step.title.clone(), cost);
         progress.finish(outcome);
-        result.map(|(snapshot, _)| snapshot)
+        let result = result.map(|(snapshot, _)| snapshot);
+        result.map_err(|failure| failure::of_step(step, failure))
     }
 
     /// What another build made of the same, when the engine has lost a snapshot of ours: giving a

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::user::UserError;
 use crate::diag::{Class, Diagnostic};
 use crate::engine::EngineError;
-use crate::plan::Step;
+use crate::plan::{Step, of_trigger};
 
 /// The end of a build. Shared, because several stages may wait for the one that failed.
 pub type Failure = Arc<Diagnostic>;
@@ -44,6 +44,15 @@ pub(super) fn user(step: &Step, error: &UserError) -> Failure {
             Arc::new(yours(step, other.to_string()).with_hint("use numbers: `--chown=1000:1000`"))
         }
     }
+}
+
+/// With the `FROM` that brings the step, if it is a trigger.
+pub(super) fn of_step(step: &Step, failure: Failure) -> Failure {
+    if step.trigger.is_none() {
+        return failure;
+    }
+    let diagnostic = Arc::unwrap_or_clone(failure);
+    Arc::new(of_trigger(diagnostic, step.trigger.as_ref()))
 }
 
 /// Something that cannot happen did.

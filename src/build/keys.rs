@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::builder::Builder;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use crate::cache::{Inputs, Key};
 use crate::plan::{Action, CopyFrom, Run, Stage, StageBase, StageIndex, Step};
 
@@ -55,7 +55,8 @@ impl Builder {
                 Action::Workdir(_) => Inputs::None,
                 Action::Copy(copy) => match copy.from {
                     CopyFrom::Context | CopyFrom::Named(_) | CopyFrom::Nothing => {
-                        self.context_inputs(step, copy).await?
+                        let inputs = self.context_inputs(step, copy).await;
+                        inputs.map_err(|failure| failure::of_step(step, failure))?
                     }
                     CopyFrom::Stage(other) => {
                         let keys = self.stage_keys(other).await?;

@@ -45,6 +45,19 @@ impl Meta {
     pub(super) fn is_dir(&self) -> bool {
         self.kind == MetaKind::Dir
     }
+
+    /// A link to itself, or to others that lead back to it.
+    fn circular(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        Self {
+            kind: MetaKind::Symlink(name.to_owned()),
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+            mtime: Mtime::default(),
+            xattrs: Vec::new(),
+        }
+    }
 }
 
 /// The file system after a step.
@@ -120,6 +133,11 @@ impl Rootfs {
         }
     }
 
+    /// Whether there is nothing at all yet.
+    pub(super) fn is_scratch(&self) -> bool {
+        self.image.is_none()
+    }
+
     /// Remembers what a layer in the making puts at a path.
     pub(super) fn put(&mut self, path: &str, meta: Meta) {
         Arc::make_mut(&mut self.authored).insert(path.to_owned(), meta);
@@ -177,7 +195,7 @@ impl Rootfs {
     }
 
     /// Asks for a path and all its parents at once, so that a walk down need not wait for each.
-    async fn foresee(&self, path: &str) -> Result<()> {
+    pub(super) async fn foresee(&self, path: &str) -> Result<()> {
         let path = clean(path);
         let ends = path.match_indices('/').skip(1).map(|(at, _)| at);
         let mut asked = Vec::new();
@@ -335,9 +353,16 @@ impl Lower {
         if let Some(known) = self.known().get(path) {
             return Ok(known.clone());
         }
-        let meta = match self.read(path).await? {
-            Some(tar) => probe::first_entry(tar).await?,
-            None => None,
+        let meta = match self.read(path).await {
+            Ok(Some(tar)) => probe::first_entry(tar).await?,
+            Ok(None) => None,
+            // The engine follows the link that it is asked for, and this one leads to itself.
+            Err(EngineError::Api { message, .. }) if message.contains("too many links") => {
+                Some(Meta::circular(path))
+            }
+            // Nothing can be below a file.
+            Err(EngineError::Api { message, .. }) if message.contains("not a directory") => None,
+            Err(error) => return Err(error),
         };
         let meta = match meta {
             Some(meta) if !self.is_own(path, meta.mtime.secs).await? => None,

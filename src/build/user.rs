@@ -8,7 +8,7 @@ use crate::engine::{EngineError, Result};
 pub(super) enum UserError {
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The image has no file to look a name up in.
+    /// There is no image yet to look a name up in.
     #[error("the image has no `{file}` to look up `{name}` in")]
     NoFile { file: &'static str, name: String },
     #[error("`{0}` is not a user and group as `user[:group]`")]
@@ -58,6 +58,8 @@ fn number(text: &str) -> Option<u32> {
 async fn file(rootfs: &Rootfs, path: &'static str, name: &str) -> Result<String, UserError> {
     match rootfs.read_file(path).await? {
         Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        // A missing file is one without the name.
+        None if !rootfs.is_scratch() => Ok(String::new()),
         None => Err(UserError::NoFile {
             file: path,
             name: name.to_owned(),

@@ -8,12 +8,13 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 
+use super::Xattr;
 use super::entry::{Entry, Kind, Mtime};
 use super::path::{clean, inside, join, split};
+use super::tar::LayerError;
 use super::tar::read::{Header, TarReader};
-use super::tar::{LayerError, LayerWriter};
 use super::tar_tree::is_carried;
 
 /// The memory that an xz archive may make its decoder want.
@@ -127,21 +128,42 @@ pub enum UnpackError {
     Lookup { path: String, source: io::Error },
     #[error(transparent)]
     Layer(#[from] LayerError),
+    #[error("the archive cannot be kept: {0}")]
+    Keep(#[source] Box<super::Error>),
 }
 
-/// Puts the entries of an archive into a layer, in the archive's order. After an error the
-/// layer is unusable.
-pub fn unpack<W: Write>(
+impl UnpackError {
+    /// The archive cannot be read, or its files cannot be kept.
+    pub fn keep(error: super::Error) -> Self {
+        Self::Keep(Box::new(error))
+    }
+}
+
+/// Takes what an archive holds.
+pub trait Target {
+    /// Anything but a file.
+    fn add(&mut self, entry: &Entry, xattrs: &[Xattr]) -> Result<(), UnpackError>;
+    fn add_file(
+        &mut self,
+        entry: &Entry,
+        xattrs: &[Xattr],
+        content: &mut dyn Read,
+    ) -> Result<(), UnpackError>;
+}
+
+/// Gives the entries of an archive to a target, in the archive's order. After an error the
+/// target is unusable.
+pub fn unpack(
     content: &mut dyn Read,
     compression: Compression,
     options: Unpack<'_>,
-    layer: &mut LayerWriter<W>,
+    target: &mut dyn Target,
 ) -> Result<(), UnpackError> {
     let content = compression.open(content).map_err(UnpackError::Broken)?;
     let mut archive = TarReader::new(content);
     let mut unpacking = Unpacking {
         options,
-        layer,
+        target,
         known: BTreeMap::new(),
     };
     while let Some(header) = archive.next().map_err(UnpackError::Broken)? {
@@ -167,14 +189,14 @@ enum Known {
     },
 }
 
-struct Unpacking<'a, 'b, W: Write> {
+struct Unpacking<'a, 'b> {
     options: Unpack<'a>,
-    layer: &'b mut LayerWriter<W>,
+    target: &'b mut dyn Target,
     /// By path relative to the destination; `None` is nothing.
     known: BTreeMap<String, Option<Known>>,
 }
 
-impl<W: Write> Unpacking<'_, '_, W> {
+impl Unpacking<'_, '_> {
     fn entry(&mut self, header: Header, content: &mut dyn Read) -> Result<(), UnpackError> {
         let Header {
             mut entry,
@@ -241,13 +263,13 @@ impl<W: Write> Unpacking<'_, '_, W> {
                 left: size,
                 error: None,
             };
-            let added = self.layer.add_file(&entry, &xattrs, &mut content);
+            let added = self.target.add_file(&entry, &xattrs, &mut content);
             if let Some(error) = content.error {
                 return Err(UnpackError::Broken(error));
             }
             added?;
         } else {
-            self.layer.add(&entry, &xattrs)?;
+            self.target.add(&entry, &xattrs)?;
         }
         self.known.insert(place, Some(known));
         Ok(())
@@ -290,7 +312,7 @@ impl<W: Write> Unpacking<'_, '_, W> {
                 None => {
                     let mut entry = Entry::new(join(self.options.dest, &next), Kind::Dir, 0o755);
                     entry.mtime = self.options.implied_mtime;
-                    self.layer.add(&entry, &[])?;
+                    self.target.add(&entry, &[])?;
                     self.known
                         .insert(next.clone(), Some(Known::Dir { new: true }));
                     done = next;

@@ -66,22 +66,38 @@ impl TarTree {
                 self.link(&entry.path, &target);
                 continue;
             }
+            let kept = header.xattrs.into_iter();
+            let kept = kept.filter(|(name, _)| is_carried(name)).collect();
             if entry.is_file() {
-                entry.origin.offset = self.end;
-                self.keep(&mut archive, entry.size)?;
-            }
-            if header.xattrs.is_empty() {
-                self.xattrs.remove(&entry.path);
+                self.store_file(entry, kept, &mut archive)?;
             } else {
-                let kept = header
-                    .xattrs
-                    .into_iter()
-                    .filter(|(name, _)| is_carried(name));
-                self.xattrs.insert(entry.path.clone(), kept.collect());
+                self.store(entry, kept);
             }
-            self.insert(entry);
         }
         Ok(())
+    }
+
+    /// Adds a file with its content.
+    pub(super) fn store_file(
+        &mut self,
+        mut entry: Entry,
+        xattrs: Vec<Xattr>,
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        entry.origin.offset = self.end;
+        self.keep(content, entry.size)?;
+        self.store(entry, xattrs);
+        Ok(())
+    }
+
+    /// Adds an entry, in place of what was there.
+    pub(super) fn store(&mut self, entry: Entry, xattrs: Vec<Xattr>) {
+        if xattrs.is_empty() {
+            self.xattrs.remove(&entry.path);
+        } else {
+            self.xattrs.insert(entry.path.clone(), xattrs);
+        }
+        self.insert(entry);
     }
 
     /// Adds what is known without an archive, such as a link on the way.
@@ -130,12 +146,12 @@ impl TarTree {
     }
 
     /// Another name for a file; nothing when the file is not there.
-    fn link(&mut self, path: &str, target: &str) {
+    pub(super) fn link(&mut self, path: &str, target: &str) {
         let Some(file) = self.entries.get(target).cloned() else {
             return;
         };
         let mut file = Entry::clone(&file);
-        if file.is_file() && file.link.is_none() {
+        if !file.is_dir() && file.link.is_none() {
             self.links += 1;
             file.link = Some(LinkId {
                 device: 0,
@@ -151,7 +167,7 @@ impl TarTree {
         self.insert(file);
     }
 
-    fn keep(&mut self, content: &mut impl Read, size: u64) -> Result<()> {
+    fn keep(&mut self, content: &mut dyn Read, size: u64) -> Result<()> {
         let mut buffer = vec![0; 128 * 1024];
         let mut kept = 0;
         while kept < size {

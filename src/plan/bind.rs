@@ -1,9 +1,10 @@
 //! The heart of planning: every instruction of every needed stage, with the base images known.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::args::{self};
-use super::errors::at;
+use super::errors::{at, of_trigger};
 use super::graph::{Command, Graph};
 use super::history;
 use super::lints::{Noticed, Seen};
@@ -118,12 +119,14 @@ impl Graph {
         }
         let mut seen = Seen::default();
         for command in &node.commands {
+            let from = (Arc::clone(&node.from.source), node.from.span);
+            let trigger = command.on_build.then_some(from);
             lint.count_as(command.on_build.then_some(&node.from));
             let applied = self.apply(&mut state, command);
             own.add(self, &command.instruction, &state);
             seen.look(lint, &command.instruction, command.from, &state);
             let applied = applied.unwrap_or_else(|error| {
-                errors.push(error);
+                errors.push(of_trigger(error, trigger.as_ref()));
                 None
             });
             if let Some((action, text)) = applied {
@@ -134,6 +137,7 @@ impl Graph {
                     action,
                     source: command.instruction.source.clone(),
                     span: command.instruction.span,
+                    trigger,
                     config: run_config(&state.image.config),
                 });
             }
@@ -173,6 +177,7 @@ impl Graph {
             action: Action::Copy(Copy::whole(CopyFrom::Named(context))),
             source: from.source.clone(),
             span: from.span,
+            trigger: None,
             config: run_config(&state.image.config),
         }
     }

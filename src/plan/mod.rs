@@ -36,6 +36,7 @@ pub use action::{
     Action, CacheDir, Chmod, Copy, CopyFrom, CopySource, Device, FileOf, Inline, MountSource,
     Network, Run, RunMount, Script, Secret, Workdir,
 };
+pub use errors::of_trigger;
 pub use graph::{Graph, graph};
 pub use outline::{Outline, Parameter, description};
 pub use remote::url_name;
@@ -145,6 +146,8 @@ pub struct Step {
     pub action: Action,
     pub source: Arc<SourceFile>,
     pub span: Span,
+    /// Where the `FROM` stands that brings this step, a trigger.
+    pub trigger: Option<(Arc<SourceFile>, Span)>,
     /// What the image config is after this step, as far as containers started from it matter.
     pub config: crate::image::Config,
 }

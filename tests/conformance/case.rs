@@ -43,8 +43,12 @@ pub struct Invocation {
     pub input: Option<Vec<u8>>,
 }
 
+/// Where the cases are; `BOWLINE_TEST_CASES_IN` names another folder, to try cases out.
 pub fn folder() -> PathBuf {
-    root().join("fixtures/conformance")
+    match std::env::var_os("BOWLINE_TEST_CASES_IN") {
+        Some(folder) => folder.into(),
+        None => root().join("fixtures/conformance"),
+    }
 }
 
 /// All cases, by name.

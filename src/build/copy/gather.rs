@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::remote::{Remote, Want};
-use super::spool;
+use super::{sent, spool};
 use crate::build::builder::Builder;
 use crate::build::failure::{self, Failure};
 use crate::build::snapshot::Snapshot;
@@ -118,7 +118,12 @@ impl Builder {
     ) -> Result<Files, Failure> {
         let copy = copy.clone();
         let cache = Arc::clone(&self.contexts.stat_cache);
-        let work = move || find(&copy, &tree, remotes, Some(&cache));
+        let wanted = if copy.from == CopyFrom::Context {
+            sent::paths(self.plan())
+        } else {
+            Vec::new()
+        };
+        let work = move || find(&copy, &tree, remotes, Some(&cache), &wanted);
         let found = tokio::task::spawn_blocking(work).await;
         match found {
             Ok(Ok(files)) => Ok(files),
@@ -164,6 +169,7 @@ fn find(
     tree: &Arc<dyn FileTree>,
     remotes: Vec<Remote>,
     cache: Option<&context::StatCache>,
+    wanted: &[String],
 ) -> Result<Files, Problem> {
     let options = Options {
         excludes: copy.excludes.clone(),
@@ -176,6 +182,9 @@ fn find(
         match source {
             CopySource::Path(path) => {
                 let matches = select(&**tree, path, &options)?;
+                if matches.is_empty() && copy.from == CopyFrom::Context {
+                    no_match(&**tree, path, wanted)?;
+                }
                 hasher.update(&digest(&**tree, &matches, cache)?.0);
                 for found in matches {
                     sources.push(tree_source(copy, tree, found, false)?);
@@ -215,6 +224,16 @@ fn find(
         sources,
         digest: hasher.finalize().to_hex().to_string(),
     })
+}
+
+/// Refuses a pattern without a match where BuildKit does.
+fn no_match(tree: &dyn FileTree, pattern: &str, wanted: &[String]) -> Result<(), Problem> {
+    let Some(dir) = sent::lacks(tree, pattern, wanted)? else {
+        return Ok(());
+    };
+    let what = format!("nothing in the {} matches `{pattern}`", tree.place());
+    let why = format!("nothing else of `{dir}` is copied, so for BuildKit it is not there");
+    Err(Problem::Other(Diagnostic::error(what).with_note(why)))
 }
 
 fn tree_source(

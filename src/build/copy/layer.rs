@@ -1,7 +1,6 @@
 //! The tar of a layer, written while the engine takes it.
 
-use std::io::{self, Seek as _, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,8 +8,7 @@ use futures::StreamExt as _;
 
 use super::gather::Problem;
 use super::place::{Content, LayerFile, Placed};
-use super::send::{self, PIECE};
-use crate::context::archive::{self, Unpack, UnpackError};
+use super::send;
 use crate::context::{FileTree, LayerError, LayerWriter};
 use crate::diag::Diagnostic;
 use crate::engine::NewLayer;
@@ -18,14 +16,7 @@ use crate::progress::Running;
 
 /// The layer of placed files. Its size is reckoned first, because the archive that carries the
 /// layer to the engine must say it.
-pub(super) async fn new_layer(
-    placed: Placed,
-    scratch: &Path,
-    progress: &Running,
-) -> Result<NewLayer, Problem> {
-    if !placed.archives.is_empty() {
-        return with_archives(placed, scratch.to_owned()).await;
-    }
+pub(super) async fn new_layer(placed: Placed, progress: &Running) -> Result<NewLayer, Problem> {
     let placed = Arc::new(placed);
     let reckoned = {
         let placed = Arc::clone(&placed);
@@ -49,40 +40,6 @@ pub(super) fn of_directories(placed: &Placed) -> Result<NewLayer, Problem> {
     let (bytes, _) = write(LayerWriter::new(Vec::new()).unhashed(), placed)?.end()?;
     let size = bytes.len() as u64;
     let content = futures::stream::once(async move { Ok(Bytes::from(bytes)) }).boxed();
-    Ok(NewLayer { size, content })
-}
-
-/// Archives tell their size only when they are unpacked, so the layer goes to a file first.
-async fn with_archives(placed: Placed, scratch: PathBuf) -> Result<NewLayer, Problem> {
-    let handle = tokio::runtime::Handle::current();
-    let (size, file) = run(move || {
-        let file = tempfile::tempfile_in(&scratch).map_err(crate::context::Error::Io)?;
-        let writer = LayerWriter::new(io::BufWriter::new(file)).unhashed();
-        let mut writer = write(writer, &placed)?;
-        for archive in &placed.archives {
-            let mut content = archive.tree.open(&archive.entry)?;
-            let mut lookup = |path: &str| {
-                let found = handle.block_on(placed.view.kind_at(path));
-                found.map_err(|error| io::Error::other(error.to_string()))
-            };
-            let options = Unpack {
-                dest: archive.dest.trim_start_matches('/'),
-                owner: placed.owner,
-                implied_mtime: placed.now,
-                lookup: &mut lookup,
-            };
-            archive::unpack(&mut *content, archive.compression, options, &mut writer)?;
-        }
-        let (out, size) = writer.end()?;
-        let mut file = out
-            .into_inner()
-            .map_err(|e| crate::context::Error::Io(e.into_error()))?;
-        file.rewind().map_err(crate::context::Error::Io)?;
-        Ok((size, file))
-    })
-    .await?;
-    let file = tokio::fs::File::from_std(file);
-    let content = tokio_util::io::ReaderStream::with_capacity(file, PIECE).boxed();
     Ok(NewLayer { size, content })
 }
 
@@ -137,12 +94,6 @@ fn size_of(placed: &Placed) -> Result<u64, Problem> {
 
 impl From<LayerError> for Problem {
     fn from(error: LayerError) -> Self {
-        Self::Other(Diagnostic::error(error.to_string()))
-    }
-}
-
-impl From<UnpackError> for Problem {
-    fn from(error: UnpackError) -> Self {
         Self::Other(Diagnostic::error(error.to_string()))
     }
 }

@@ -9,7 +9,9 @@ mod layer;
 mod place;
 mod remote;
 pub(super) mod send;
+mod sent;
 mod spool;
+mod unpack;
 
 pub(super) use gather::{Files, Problem};
 pub(super) use place::{PlaceError, Placement};
@@ -21,7 +23,6 @@ use std::sync::Arc;
 use super::author::{self, Names};
 use super::builder::Builder;
 use super::failure::{self, Failure};
-use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
 use super::user;
 use crate::diag::Diagnostic;
@@ -51,27 +52,23 @@ impl Builder {
         };
         let mut placement = Placement::new(&below.rootfs, owner, copy.chmod.clone());
         for source in &files.sources {
-            let put = placement.put(source, &copy.dest).await;
+            let put = placement
+                .put(source, &copy.dest, &self.settings.scratch)
+                .await;
             put.map_err(|error| place_failed(step, &error))?;
         }
-        let unpacks = !placement.archives().is_empty();
         let placed = placement
             .finish()
             .await
             .map_err(|error| place_failed(step, &error))?;
         let known = placed.metas();
-        let layer = layer::new_layer(placed, &self.settings.scratch, progress).await;
+        let layer = layer::new_layer(placed, progress).await;
         let layer = layer.map_err(|problem| Arc::new(problem.at(step)))?;
         let layers = below.layers.clone();
         let made = author::step_image(&self.engine, platform, step, names, layers, Some(layer));
         let authored = made.await.map_err(|error| failure::engine(step, &error))?;
         let image = authored.image.clone();
-        let rootfs = if unpacks {
-            // What an archive held is not known path by path: the engine is asked again.
-            Rootfs::of_image(&self.engine, &self.ledger, Some(image))
-        } else {
-            below.rootfs.with_layer(image, known)
-        };
+        let rootfs = below.rootfs.with_layer(image, known);
         Ok(authored.snapshot(rootfs))
     }
 

@@ -2,6 +2,7 @@
 //! win, what may replace what.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use super::chmod;
 use super::gather::Source;
 use super::layer::Tree;
 use crate::build::rootfs::{Meta, MetaKind, Rootfs};
-use crate::context::archive::Compression;
-use crate::context::{Entry, Kind, Links, Match, Mtime, Selected, Xattr};
+use crate::context::archive::UnpackError;
+use crate::context::{Entry, Kind, LinkId, Match, Mtime, Selected, Xattr};
 use crate::engine::EngineError;
 use crate::plan::{Chmod, clean};
 
@@ -27,27 +28,38 @@ pub(in crate::build) enum PlaceError {
     DirectoryOverFile(String),
     #[error("`{0}` is not a directory")]
     NotADirectory(String),
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    #[error("internal error: {0}")]
+    Internal(String),
 }
 
 /// A layer in the making.
 pub(in crate::build) struct Placement {
     /// The files as they are with this layer.
-    view: Rootfs,
-    files: BTreeMap<String, LayerFile>,
-    archives: Vec<ArchiveFile>,
+    pub(super) view: Rootfs,
+    pub(super) files: BTreeMap<String, LayerFile>,
     /// Directories that this layer makes: nothing was below them before.
-    fresh: BTreeSet<String>,
-    owner: Option<(u32, u32)>,
+    pub(super) fresh: BTreeSet<String>,
+    /// How many trees were put so far.
+    pub(super) trees: usize,
+    pub(super) owner: Option<(u32, u32)>,
     chmod: Option<Chmod>,
     /// The time of what has none of its own.
-    now: Mtime,
+    pub(super) now: Mtime,
 }
 
 /// What stands in the layer at a path.
 pub(super) struct LayerFile {
     pub(super) entry: Entry,
     pub(super) content: Content,
+    /// The same for all names of one file.
+    pub(super) names: Option<Names>,
 }
+
+/// A file with several names: the number of the copied tree, and the file in it. Two trees never
+/// share a file, even if they are the same.
+pub(super) type Names = (usize, LinkId);
 
 /// Where the rest of a layer's file is.
 pub(super) enum Content {
@@ -62,22 +74,10 @@ pub(super) enum Content {
     },
 }
 
-/// An archive that is unpacked at its destination.
-pub(super) struct ArchiveFile {
-    pub(super) tree: Tree,
-    pub(super) entry: Arc<Entry>,
-    pub(super) compression: Compression,
-    pub(super) dest: String,
-}
-
 /// A layer that only has to be written.
 pub(super) struct Placed {
     /// By absolute path; a directory comes before what is in it.
     pub(super) files: BTreeMap<String, LayerFile>,
-    pub(super) archives: Vec<ArchiveFile>,
-    pub(super) view: Rootfs,
-    pub(super) owner: Option<(u32, u32)>,
-    pub(super) now: Mtime,
 }
 
 impl Placed {
@@ -100,8 +100,8 @@ impl Placement {
         Self {
             view: rootfs.clone(),
             files: BTreeMap::new(),
-            archives: Vec::new(),
             fresh: BTreeSet::new(),
+            trees: 0,
             owner,
             chmod,
             now: Mtime {
@@ -111,12 +111,13 @@ impl Placement {
         }
     }
 
-    pub(super) fn archives(&self) -> &[ArchiveFile] {
-        &self.archives
-    }
-
     /// Puts one source at a destination, absolute and as it was written.
-    pub(super) async fn put(&mut self, source: &Source, dest: &str) -> Result<(), PlaceError> {
+    pub(super) async fn put(
+        &mut self,
+        source: &Source,
+        dest: &str,
+        scratch: &Path,
+    ) -> Result<(), PlaceError> {
         match source {
             Source::Inline { name, content } => {
                 let mut entry = Entry::new("", Kind::File, 0o644);
@@ -124,7 +125,8 @@ impl Placement {
                 entry.mtime = self.now;
                 let target = self.file_target(name, dest).await?;
                 self.set_file(&target, entry, Content::Bytes(content.clone()))
-                    .await
+                    .await?;
+                self.touch(parent_of(&target)).await
             }
             Source::Tree { tree, found } if found.root.is_dir() => {
                 self.put_tree(tree, found, dest).await
@@ -135,7 +137,9 @@ impl Placement {
                     tree: tree.clone(),
                     entry: found.root.clone(),
                 };
-                self.set_file(&target, (*found.root).clone(), content).await
+                self.set_file(&target, (*found.root).clone(), content)
+                    .await?;
+                self.touch(parent_of(&target)).await
             }
             Source::Archive {
                 tree,
@@ -148,13 +152,9 @@ impl Placement {
                 let made = self.make_dirs(&target).await;
                 self.chmod = chmod;
                 made?;
-                self.archives.push(ArchiveFile {
-                    tree: tree.clone(),
-                    entry: found.root.clone(),
-                    compression: *compression,
-                    dest: target,
-                });
-                Ok(())
+                self.touch(&target).await?;
+                let opened = tree.open(&found.root).map_err(UnpackError::keep)?;
+                self.unpack(opened, *compression, &target, scratch).await
             }
         }
     }
@@ -181,13 +181,18 @@ impl Placement {
 
     /// Where a file goes: to the destination, or into it when that is a directory.
     async fn file_target(&mut self, name: &str, dest: &str) -> Result<String, PlaceError> {
+        let inside = join(&clean(dest), name);
+        self.view.foresee(&inside).await?;
         let target = self.enter(dest).await?;
         let target = match self.lstat(&target).await? {
             Some(meta) if meta.is_dir() => join(&target, name),
             _ => target,
         };
         self.make_dirs(parent_of(&target)).await?;
-        Ok(target)
+        match self.lstat(&target).await? {
+            Some(meta) if meta.is_dir() => Err(PlaceError::FileOverDirectory(target)),
+            _ => Ok(target),
+        }
     }
 
     async fn put_tree(&mut self, tree: &Tree, found: &Match, dest: &str) -> Result<(), PlaceError> {
@@ -197,20 +202,35 @@ impl Placement {
             Some(meta) if meta.is_dir() => {}
             Some(_) => return Err(PlaceError::DirectoryOverFile(target)),
         }
-        // The destination keeps its mode and owner, and takes the source's time.
-        if target != "/"
-            && let Some(meta) = self.lstat(&target).await?
-        {
+        self.foresee(found, &target).await?;
+        self.trees += 1;
+        for selected in &found.contents {
+            self.put_selected(tree, selected, &target).await?;
+        }
+        // The destination keeps its mode and owner, and takes the source's time. The root of a
+        // tree has none that a builder could know.
+        let is_root = found.root.path.is_empty();
+        let time = if is_root { self.now } else { found.root.mtime };
+        self.set_time(&target, time).await
+    }
+
+    /// Something was put into a directory: it has changed now.
+    pub(super) async fn touch(&mut self, dir: &str) -> Result<(), PlaceError> {
+        self.set_time(dir, self.now).await
+    }
+
+    /// Gives a directory a time, and leaves the rest as it is.
+    async fn set_time(&mut self, dir: &str, time: Mtime) -> Result<(), PlaceError> {
+        if dir == "/" {
+            return Ok(());
+        }
+        if let Some(file) = self.files.get_mut(dir) {
+            file.entry.mtime = time;
+        } else if let Some(meta) = self.lstat(dir).await? {
             let xattrs = meta.xattrs.clone();
             let mut entry = meta.to_entry();
-            entry.mtime = found.root.mtime;
-            self.set(&target, entry, Content::None { xattrs });
-        }
-        self.foresee(found, &target).await?;
-        let mut links = Links::default();
-        for selected in &found.contents {
-            self.put_selected(tree, selected, &target, &mut links)
-                .await?;
+            entry.mtime = time;
+            self.set(dir, entry, Content::None { xattrs });
         }
         Ok(())
     }
@@ -220,7 +240,6 @@ impl Placement {
         tree: &Tree,
         selected: &Selected,
         target: &str,
-        links: &mut Links,
     ) -> Result<(), PlaceError> {
         let path = join(target, selected.name());
         let source = &selected.entry;
@@ -228,30 +247,36 @@ impl Placement {
             return self.take_mode(&path, source.mode).await;
         }
         let mut entry = (**source).clone();
-        let earlier = links.earlier(source, &path);
-        let content = match earlier {
-            Some(earlier) => {
-                entry.kind = Kind::Hardlink(earlier.trim_start_matches('/').to_owned());
-                entry.size = 0;
-                Content::None { xattrs: Vec::new() }
-            }
-            None => Content::Tree {
-                tree: tree.clone(),
-                entry: Arc::clone(source),
-            },
+        if selected.implied {
+            // Made first and filled later.
+            entry.mtime = self.now;
+        }
+        let content = Content::Tree {
+            tree: tree.clone(),
+            entry: Arc::clone(source),
         };
         if entry.is_dir() {
-            self.set_dir(&path, entry, content).await
-        } else {
-            self.set_file(&path, entry, content).await
+            return self.set_dir(&path, entry, content).await;
         }
+        let names = entry.link.filter(|_| entry.is_file());
+        self.set_file(&path, entry, content).await?;
+        if let Some(file) = self.files.get_mut(&path) {
+            file.names = names.map(|id| (self.trees, id));
+        }
+        Ok(())
     }
 
     /// A directory that is there anyway takes the source's mode.
     async fn take_mode(&mut self, path: &str, mode: u32) -> Result<(), PlaceError> {
         if let Some(meta) = self.lstat(path).await? {
             let xattrs = meta.xattrs.clone();
-            let entry = Meta { mode, ..meta }.to_entry();
+            let mtime = self.now;
+            let entry = Meta {
+                mode,
+                mtime,
+                ..meta
+            }
+            .to_entry();
             self.set(path, entry, Content::None { xattrs });
         }
         Ok(())
@@ -330,8 +355,12 @@ impl Placement {
         Ok(())
     }
 
-    /// The entry with `--chown` and `--chmod`.
+    /// The entry with `--chown` and `--chmod`. A block device becomes a character device, which is
+    /// what BuildKit makes of one.
     fn changed(&self, mut entry: Entry) -> Entry {
+        if let Kind::Block { major, minor } = entry.kind {
+            entry.kind = Kind::Char { major, minor };
+        }
         if let Some((uid, gid)) = self.owner {
             (entry.uid, entry.gid) = (uid, gid);
         }
@@ -355,7 +384,11 @@ impl Placement {
             _ => 0o755,
         };
         let (uid, gid) = self.owner.unwrap_or((0, 0));
-        for path in self.missing_dirs(path).await? {
+        let missing = self.missing_dirs(path).await?;
+        if let Some(first) = missing.first() {
+            self.touch(parent_of(first)).await?;
+        }
+        for path in missing {
             let mut entry = Entry::new("", Kind::Dir, mode);
             (entry.uid, entry.gid, entry.mtime) = (uid, gid, self.now);
             self.fresh.insert(path.clone());
@@ -380,14 +413,18 @@ impl Placement {
         Ok(missing)
     }
 
-    fn set(&mut self, path: &str, mut entry: Entry, content: Content) {
+    pub(super) fn set(&mut self, path: &str, mut entry: Entry, content: Content) {
         path.trim_start_matches('/').clone_into(&mut entry.path);
         self.view.put(path, Meta::of_entry(&entry));
-        self.files
-            .insert(path.to_owned(), LayerFile { entry, content });
+        let file = LayerFile {
+            entry,
+            content,
+            names: None,
+        };
+        self.files.insert(path.to_owned(), file);
     }
 
-    async fn lstat(&self, path: &str) -> Result<Option<Meta>, PlaceError> {
+    pub(super) async fn lstat(&self, path: &str) -> Result<Option<Meta>, PlaceError> {
         if !self.files.contains_key(path) && self.is_fresh(path) {
             return Ok(None);
         }
@@ -414,14 +451,7 @@ impl Placement {
     /// engine that unpacks the layer by itself gives those no other mode or owner.
     pub(super) async fn finish(mut self) -> Result<Placed, PlaceError> {
         let mut above = BTreeSet::new();
-        let dests = self.archives.iter().map(|archive| archive.dest.as_str());
-        for path in self
-            .files
-            .keys()
-            .map(String::as_str)
-            .map(parent_of)
-            .chain(dests)
-        {
+        for path in self.files.keys().map(String::as_str).map(parent_of) {
             let mut path = path;
             while path != "/" && !self.files.contains_key(path) && above.insert(path.to_owned()) {
                 path = parent_of(path);
@@ -433,20 +463,34 @@ impl Placement {
                 self.set(&path, meta.to_entry(), Content::None { xattrs });
             }
         }
-        Ok(Placed {
-            files: self.files,
-            archives: self.archives,
-            view: self.view,
-            owner: self.owner,
-            now: self.now,
-        })
+        self.link_names();
+        Ok(Placed { files: self.files })
+    }
+}
+
+impl Placement {
+    /// Of the names of one file the first in the layer carries the content, the others are links
+    /// to it.
+    fn link_names(&mut self) {
+        let mut first: HashMap<Names, String> = HashMap::new();
+        for (path, file) in &mut self.files {
+            let Some(names) = file.names else { continue };
+            if let Some(first) = first.get(&names) {
+                let target = first.trim_start_matches('/').to_owned();
+                file.entry.kind = Kind::Hardlink(target);
+                file.entry.size = 0;
+                file.content = Content::None { xattrs: Vec::new() };
+            } else {
+                first.insert(names, path.clone());
+            }
+        }
     }
 }
 
 /// Below this number every file of a tree is looked up at its destination.
 const FEW: usize = 256;
 
-fn parent_of(path: &str) -> &str {
+pub(super) fn parent_of(path: &str) -> &str {
     match path.rfind('/') {
         None | Some(0) => "/",
         Some(at) => &path[..at],

@@ -1,6 +1,22 @@
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
+use super::super::tar::LayerWriter;
 use super::*;
+
+impl<W: Write> Target for LayerWriter<W> {
+    fn add(&mut self, entry: &Entry, xattrs: &[Xattr]) -> Result<(), UnpackError> {
+        Ok(LayerWriter::add(self, entry, xattrs)?)
+    }
+
+    fn add_file(
+        &mut self,
+        entry: &Entry,
+        xattrs: &[Xattr],
+        content: &mut dyn Read,
+    ) -> Result<(), UnpackError> {
+        Ok(LayerWriter::add_file(self, entry, xattrs, content)?)
+    }
+}
 
 fn tar(entries: &[(Entry, &str)]) -> Vec<u8> {
     let mut builder = ::tar::Builder::new(Vec::new());
