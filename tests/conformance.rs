@@ -42,7 +42,7 @@ macro_rules! topics {
 }
 
 topics! {
-    add arg base cache context copy env expand from heredoc ignore metadata mount
+    add arg base cache context copy env expand from heredoc metadata mount
     onbuild parser refuse run scratch user workdir
 }
 

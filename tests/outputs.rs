@@ -298,7 +298,10 @@ fn an_oci_layout_has_everything_by_its_digest() {
         told["image.name"],
         "docker.io/library/one:1,docker.io/library/two:latest"
     );
-    // BuildKit builds from what we wrote.
+    // BuildKit builds from what we wrote, where it takes layouts.
+    if crate::support::engine_name() != "28-containerd" {
+        return;
+    }
     let using = Folder::new(&[("Dockerfile", "FROM base\nCOPY --from=base /d/f /again\n")]);
     let layout = folder.path().join("layout");
     let context = format!("base=oci-layout://{}:1", layout.display());
