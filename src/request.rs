@@ -274,6 +274,18 @@ pub enum AnnotationPlace {
 }
 
 impl ImageOptions {
+    /// The annotations of one place, whatever platform they name.
+    pub fn annotations_of(
+        &self,
+        place: AnnotationPlace,
+    ) -> std::collections::BTreeMap<String, String> {
+        let annotations = self.annotations.iter();
+        annotations
+            .filter(|one| one.place == place)
+            .map(|one| (one.key.clone(), one.value.clone()))
+            .collect()
+    }
+
     /// The annotations of one place, for one platform.
     pub fn annotations_for(
         &self,

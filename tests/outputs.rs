@@ -452,3 +452,75 @@ fn what_an_engine_cannot_do_is_said_before_anything_is_built() {
         );
     }
 }
+
+#[test]
+fn several_platforms_are_an_index() {
+    let folder = folder(
+        "FROM --platform=$BUILDPLATFORM busybox AS build\nARG TARGETPLATFORM BUILDPLATFORM\n\
+         RUN echo \"$BUILDPLATFORM for $TARGETPLATFORM\" > /said\n\
+         FROM scratch\nCOPY --from=build /said /\nARG TARGETARCH\nLABEL arch=$TARGETARCH\n",
+    );
+    let platforms = "--platform=linux/arm64,linux/amd64";
+    built(
+        &folder,
+        &[
+            platforms,
+            "-o",
+            "type=oci,dest=a.tar",
+            "-o",
+            "ours",
+            "-o",
+            "type=tar,dest=ours.tar",
+            "--metadata-file",
+            "m.json",
+            "--annotation",
+            "index,manifest[linux/arm64]:x=y",
+        ],
+    );
+    let files = contents(&fs::read(folder.path().join("a.tar")).unwrap());
+    let top = json(&files["index.json"])["manifests"][0].clone();
+    assert_eq!(top["mediaType"], "application/vnd.oci.image.index.v1+json");
+    let told = json(&fs::read(folder.path().join("m.json")).unwrap());
+    assert_eq!(told["containerimage.digest"], top["digest"]);
+    assert_eq!(told["containerimage.config.digest"], Value::Null);
+    let index = json(blob(&files, &top["digest"]));
+    assert_eq!(index["annotations"], json!({ "x": "y" }));
+    for (entry, arch) in index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["arm64", "amd64"])
+    {
+        assert_eq!(
+            entry["platform"],
+            json!({ "architecture": arch, "os": "linux" })
+        );
+        let manifest = json(blob(&files, &entry["digest"]));
+        let annotations = if arch == "arm64" {
+            json!({ "x": "y" })
+        } else {
+            Value::Null
+        };
+        assert_eq!(manifest["annotations"], annotations);
+        let config = json(blob(&files, &manifest["config"]["digest"]));
+        assert_eq!(config["architecture"], arch);
+        assert_eq!(config["config"]["Labels"]["arch"], arch);
+    }
+    let said = fs::read_to_string(folder.path().join("ours/linux_arm64/said")).unwrap();
+    assert_eq!(said, format!("linux/{} for linux/arm64\n", std_arch()));
+    if buildkit(&folder, &[platforms, "-o", "theirs"]) {
+        let ours = listing(&folder.path().join("ours"));
+        assert_eq!(ours, listing(&folder.path().join("theirs")));
+        buildkit(&folder, &[platforms, "-o", "type=tar,dest=theirs.tar"]);
+        let read = |name| fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(entries(&read("ours.tar")), entries(&read("theirs.tar")));
+    }
+    let refused = build(&folder, &[platforms, "-t", "x"]);
+    assert!(
+        refused
+            .stderr
+            .contains("an engine takes one platform at a time"),
+        "{}",
+        refused.stderr
+    );
+}

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 
 use super::saved::os_path;
 use super::tree::{Node, Tree};
-use crate::context::{Kind, LayerWriter, LinkId, Links, Mtime};
+use crate::context::{Entry, Kind, LayerWriter, LinkId, Links, Mtime};
 
 /// Writes the files into a directory; with an epoch, all of that time.
 pub(super) fn write_directory(tree: &Tree, root: &Path, epoch: Option<i64>) -> io::Result<()> {
@@ -45,6 +45,11 @@ pub(super) fn write_directory(tree: &Tree, root: &Path, epoch: Option<i64>) -> i
         set_time(path, *time)?;
     }
     Ok(())
+}
+
+/// Gives a platform's directory the mode that BuildKit gives it.
+pub(super) fn open_to_all(root: &Path) -> io::Result<()> {
+    fs_err::set_permissions(root, std::fs::Permissions::from_mode(0o755))
 }
 
 /// Removes what is in a directory and not in the result.
@@ -184,26 +189,40 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
-/// Writes the files as a tar.
-pub(super) fn write_tar(tree: &Tree, out: impl Write, epoch: Option<i64>) -> io::Result<()> {
+/// Writes the files of trees as a tar, each tree in its directory if it has one.
+pub(super) fn write_tar(
+    trees: &[(Option<String>, Tree)],
+    out: impl Write,
+    epoch: Option<i64>,
+) -> io::Result<()> {
     let mut archive = LayerWriter::new(out);
-    let mut links = Links::default();
-    for node in tree.nodes() {
-        let mut entry = node.entry.clone();
-        entry.mtime = time_of(node, epoch);
-        if entry.is_file() {
-            entry.link = Some(LinkId {
-                device: node.place.0 as u64,
-                inode: node.place.1,
-            });
-            if let Some(first) = links.earlier(&entry, &entry.path) {
-                entry.kind = Kind::Hardlink(first);
-                entry.size = 0;
-            }
+    for (below, tree) in trees {
+        if let Some(below) = below {
+            let mut entry = Entry::new(below, Kind::Dir, 0o755);
+            entry.mtime.secs = epoch.unwrap_or(0);
+            archive.add(&entry, &[]).map_err(io::Error::other)?;
         }
-        archive
-            .add_file(&entry, &node.xattrs, &mut tree.content(node)?)
-            .map_err(io::Error::other)?;
+        let mut links = Links::default();
+        for node in tree.nodes() {
+            let mut entry = node.entry.clone();
+            if let Some(below) = below {
+                entry.path = format!("{below}/{}", entry.path);
+            }
+            entry.mtime = time_of(node, epoch);
+            if entry.is_file() {
+                entry.link = Some(LinkId {
+                    device: node.place.0 as u64,
+                    inode: node.place.1,
+                });
+                if let Some(first) = links.earlier(&entry, &entry.path) {
+                    entry.kind = Kind::Hardlink(first);
+                    entry.size = 0;
+                }
+            }
+            archive
+                .add_file(&entry, &node.xattrs, &mut tree.content(node)?)
+                .map_err(io::Error::other)?;
+        }
     }
     archive.finish().map_err(io::Error::other)?;
     Ok(())

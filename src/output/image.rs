@@ -12,6 +12,7 @@ use crate::image::{Descriptor, Digest, ImageConfig, Platform, media_type};
 use crate::request::{AnnotationPlace, ImageOptions};
 
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// An image that can be written anywhere.
@@ -116,13 +117,65 @@ pub struct DescribedPlatform {
     pub variant: Option<String>,
 }
 
+/// Names several images, one for each platform.
+pub(super) fn index(images: &[Image], options: &ImageOptions, oci: bool) -> io::Result<Document> {
+    let media_type = if oci {
+        media_type::OCI_INDEX
+    } else {
+        DOCKER_LIST
+    };
+    let index = Index {
+        schema_version: 2,
+        media_type,
+        manifests: images
+            .iter()
+            .map(|image| image.named(image.annotations.clone()))
+            .collect(),
+        annotations: options.annotations_of(AnnotationPlace::Index),
+    };
+    Ok(Document::new(
+        media_type,
+        serde_json::to_vec_pretty(&index)?,
+    ))
+}
+
+/// An index as another names it, made at `created`.
+pub(super) fn describe_index(index: &Document, options: &ImageOptions, created: &str) -> Described {
+    let mut annotations = options.annotations_of(AnnotationPlace::IndexDescriptor);
+    note_creation(&mut annotations, created);
+    Described {
+        descriptor: index.descriptor.clone(),
+        annotations,
+        platform: None,
+    }
+}
+
+fn note_creation(annotations: &mut BTreeMap<String, String>, created: &str) {
+    let key = "org.opencontainers.image.created";
+    annotations
+        .entry(key.into())
+        .or_insert_with(|| created.into());
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index<'a> {
+    schema_version: u32,
+    media_type: &'a str,
+    manifests: Vec<Described>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+}
+
 impl Image {
     /// As an index names it, made at `created`.
     pub(super) fn described(&self, created: &str) -> Described {
         let mut annotations = self.annotations.clone();
-        annotations
-            .entry("org.opencontainers.image.created".into())
-            .or_insert_with(|| created.into());
+        note_creation(&mut annotations, created);
+        self.named(annotations)
+    }
+
+    fn named(&self, annotations: BTreeMap<String, String>) -> Described {
         Described {
             descriptor: self.manifest.descriptor.clone(),
             annotations,

@@ -39,7 +39,8 @@ pub struct Product {
 /// What an image became outside the engine.
 #[derive(Debug, Clone)]
 pub struct Written {
-    pub config_digest: Digest,
+    /// Of one image; an index has none.
+    pub config_digest: Option<Digest>,
     pub described: Described,
     pub names: Vec<Reference>,
 }
@@ -56,50 +57,61 @@ pub fn is_written(kind: &OutputKind) -> bool {
 ///
 /// # Errors
 /// When the engine's layers cannot be read or the destination not be written.
-pub async fn write(product: &Arc<Product>, output: &Output) -> io::Result<Option<Written>> {
-    let (product, output) = (Arc::clone(product), output.clone());
-    let work = move || write_now(&product, &output);
+pub async fn write(products: &[Arc<Product>], output: &Output) -> io::Result<Option<Written>> {
+    let (products, output) = (products.to_vec(), output.clone());
+    let work = move || write_now(&products, &output);
     tokio::task::spawn_blocking(work)
         .await
         .map_err(io::Error::other)?
 }
 
-fn write_now(product: &Product, output: &Output) -> io::Result<Option<Written>> {
+fn write_now(products: &[Arc<Product>], output: &Output) -> io::Result<Option<Written>> {
+    let split = output.platform_split.unwrap_or(products.len() > 1);
+    let below = |product: &Product| {
+        let platform = product.config.platform().to_string();
+        split.then(|| platform.replace('/', "_"))
+    };
     match &output.kind {
         OutputKind::Local(root) => {
-            let tree = tree::Tree::merge(&product.saved)?;
-            let split = output.platform_split.unwrap_or(false);
-            let below = split.then(|| product.config.platform().to_string().replace('/', "_"));
-            let root = below.map_or_else(|| root.clone(), |below| root.join(below));
-            files::write_directory(&tree, &root, product.epoch)?;
-            if output.delete {
-                files::remove_others(&tree, &root)?;
+            for product in products {
+                let tree = tree::Tree::merge(&product.saved)?;
+                let root = below(product).map_or_else(|| root.clone(), |below| root.join(below));
+                files::write_directory(&tree, &root, product.epoch)?;
+                if split {
+                    files::open_to_all(&root)?;
+                }
+                if output.delete {
+                    files::remove_others(&tree, &root)?;
+                }
             }
             Ok(None)
         }
         OutputKind::Tar(destination) => {
-            let tree = tree::Tree::merge(&product.saved)?;
-            destination::write(destination, |out| {
-                files::write_tar(&tree, out, product.epoch)
-            })?;
+            let mut trees = Vec::new();
+            for product in products {
+                trees.push((below(product), tree::Tree::merge(&product.saved)?));
+            }
+            trees.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let epoch = products.first().and_then(|product| product.epoch);
+            destination::write(destination, |out| files::write_tar(&trees, out, epoch))?;
             Ok(None)
         }
         OutputKind::DockerArchive(destination) => write_image(
-            product,
+            products,
             output,
             archive::Form::Docker,
             To::Archive(destination),
         )
         .map(Some),
         OutputKind::Oci(destination) => write_image(
-            product,
+            products,
             output,
             archive::Form::Oci,
             To::Archive(destination),
         )
         .map(Some),
         OutputKind::OciDirectory(root) => {
-            write_image(product, output, archive::Form::Oci, To::Directory(root)).map(Some)
+            write_image(products, output, archive::Form::Oci, To::Directory(root)).map(Some)
         }
         OutputKind::Engine | OutputKind::Image { .. } | OutputKind::Nothing => Ok(None),
     }
@@ -112,37 +124,50 @@ enum To<'a> {
 }
 
 fn write_image(
-    product: &Product,
+    products: &[Arc<Product>],
     output: &Output,
     form: archive::Form,
     to: To<'_>,
 ) -> io::Result<Written> {
     let options = &output.image;
     let oci = options.oci_types.unwrap_or(form == archive::Form::Oci);
-    let config = product.config.clone();
-    let image = image::assemble(
-        &product.saved,
-        config,
-        options,
-        oci,
-        product.epoch,
-        product.base,
-    )?;
-    let created = product
-        .epoch
-        .map_or_else(|| Ok(jiff::Timestamp::now()), jiff::Timestamp::from_second);
+    let mut images = Vec::new();
+    for product in products {
+        images.push(image::assemble(
+            &product.saved,
+            product.config.clone(),
+            options,
+            oci,
+            product.epoch,
+            product.base,
+        )?);
+    }
+    let epoch = products.first().and_then(|product| product.epoch);
+    let created = epoch.map_or_else(|| Ok(jiff::Timestamp::now()), jiff::Timestamp::from_second);
     let created = created.map_err(io::Error::other)?;
-    let described = image.described(&created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let created = created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let (index, config_digest) = match images.as_slice() {
+        [one] => (None, Some(one.config.descriptor.digest.clone())),
+        several => (Some(image::index(several, options, oci)?), None),
+    };
+    let described = match &index {
+        Some(index) => image::describe_index(index, options, &created),
+        None => images[0].described(&created),
+    };
+    let layout = archive::Layout {
+        images: &images,
+        index: index.as_ref(),
+        described: &described,
+        names: &output.names,
+    };
     match to {
-        To::Archive(destination) => destination::write(destination, |out| {
-            archive::write(&image, &output.names, form, &described, out)
-        })?,
-        To::Directory(root) => {
-            archive::write_directory(&image, &output.names, &described, root)?;
+        To::Archive(destination) => {
+            destination::write(destination, |out| archive::write(&layout, form, out))?;
         }
+        To::Directory(root) => archive::write_directory(&layout, root)?,
     }
     Ok(Written {
-        config_digest: image.config.descriptor.digest.clone(),
+        config_digest,
         described,
         names: output.names.clone(),
     })

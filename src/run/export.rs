@@ -14,48 +14,61 @@ use crate::plan::Plan;
 use crate::progress::{Numbering, StepOutcome};
 use crate::request::{Annotation, AnnotationPlace, BuildRequest, Compression, Output, OutputKind};
 
+/// What a build made for one platform.
+pub(super) struct Result {
+    pub(super) plan: Arc<Plan>,
+    pub(super) snapshot: Snapshot,
+}
+
+impl Result {
+    fn config(&self, epoch: Option<i64>) -> ImageConfig {
+        let stage = self.plan.stage(self.plan.target);
+        build::final_config(stage.expect("the target is planned"), &self.snapshot, epoch)
+    }
+
+    fn layers(&self) -> Vec<Layer> {
+        self.snapshot
+            .layers
+            .iter()
+            .map(RecordedLayer::layer)
+            .collect()
+    }
+}
+
 pub(super) async fn export(
     request: &BuildRequest,
     around: &Surroundings,
     ledger: &Ledger,
-    plan: &Plan,
-    snapshot: &Snapshot,
+    results: &[Result],
     numbering: &Numbering,
-) -> Result<Built, Ended> {
-    let stage = plan.stage(plan.target).expect("the target is planned");
-    let config = build::final_config(stage, snapshot, request.epoch);
-    let layers: Vec<Layer> = snapshot.layers.iter().map(RecordedLayer::layer).collect();
+) -> std::result::Result<Built, Ended> {
     let rewrites = |output: &Output| output.image.rewrite_timestamp && request.epoch.is_some();
     let needs_files = request
         .outputs
         .iter()
         .any(|output| output::is_written(&output.kind) || rewrites(output));
-    let product = if needs_files {
+    let mut products = Vec::new();
+    for result in results.iter().filter(|_| needs_files) {
         let step = numbering.start("exporting layers");
-        let image = snapshot.image.as_deref();
+        let (image, layers) = (result.snapshot.image.as_deref(), result.layers());
         let saved = output::save(&*around.engine, image, &layers, &request.scratch_dir).await;
         let saved = ended(step, saved)?;
-        let base = snapshot.layers.iter();
-        Some(Arc::new(Product {
+        let base = result.snapshot.layers.iter();
+        products.push(Arc::new(Product {
             saved,
-            config: config.clone(),
+            config: result.config(request.epoch),
             base: base.take_while(|layer| layer.created.is_none()).count(),
             epoch: request.epoch,
-        }))
-    } else {
-        None
-    };
+        }));
+    }
     let mut built = Built::default();
     for output in &request.outputs {
-        let Some(product) = product
-            .as_ref()
-            .filter(|_| output::is_written(&output.kind))
-        else {
+        if !output::is_written(&output.kind) {
             continue;
-        };
+        }
         let step = numbering.start(title(&output.kind));
-        if let Some(written) = ended(step, output::write(product, output).await)? {
-            built.config_digest = Some(written.config_digest.to_string());
+        if let Some(written) = ended(step, output::write(&products, output).await)? {
+            built.config_digest = written.config_digest.map(|digest| digest.to_string());
             built.digest = Some(written.described.descriptor.digest.to_string());
             built.described = Some(written.described);
             built.names = written.names;
@@ -64,11 +77,15 @@ pub(super) async fn export(
     let to_engine =
         |kind: &OutputKind| matches!(kind, OutputKind::Engine | OutputKind::Image { .. });
     for output in request.outputs.iter().filter(|o| to_engine(&o.kind)) {
-        let product = product.as_ref().filter(|_| rewrites(output));
-        store(
-            output, around, ledger, &config, &layers, product, &mut built,
-        )
-        .await?;
+        let product = products.first().filter(|_| rewrites(output));
+        // Several are refused by `check`.
+        for result in results {
+            let (config, layers) = (result.config(request.epoch), result.layers());
+            store(
+                output, around, ledger, &config, &layers, product, &mut built,
+            )
+            .await?;
+        }
         if output.kind == (OutputKind::Image { push: true }) {
             let pushed = output::push(&*around.engine, &output.names, numbering).await?;
             built.digest = pushed.map(|digest| digest.to_string());
@@ -86,7 +103,7 @@ async fn store(
     layers: &[Layer],
     rewritten: Option<&Arc<Product>>,
     built: &mut Built,
-) -> Result<(), Ended> {
+) -> std::result::Result<(), Ended> {
     let engine = &*around.engine;
     let failed = |error| build::of_engine(&error);
     let (mut config, mut layers) = (config.clone(), layers.to_vec());
@@ -112,7 +129,10 @@ async fn store(
     Ok(())
 }
 
-fn ended<T>(step: crate::progress::Running, result: io::Result<T>) -> Result<T, Diagnostic> {
+fn ended<T>(
+    step: crate::progress::Running,
+    result: io::Result<T>,
+) -> std::result::Result<T, Diagnostic> {
     match result {
         Ok(value) => {
             step.finish(StepOutcome::Done);
@@ -137,7 +157,8 @@ fn title(kind: &OutputKind) -> &'static str {
 }
 
 /// What an output cannot do with an image, said before anything is built.
-pub(super) fn check(request: &BuildRequest) -> Result<(), Diagnostic> {
+pub(super) fn check(request: &BuildRequest) -> std::result::Result<(), Diagnostic> {
+    let several = request.platforms.len() > 1;
     for output in &request.outputs {
         let options = &output.image;
         let in_index = |one: &Annotation| {
@@ -150,12 +171,22 @@ pub(super) fn check(request: &BuildRequest) -> Result<(), Diagnostic> {
             output.kind,
             OutputKind::Local(_) | OutputKind::Tar(_) | OutputKind::Nothing
         );
-        if is_image && options.annotations.iter().any(in_index) {
+        if is_image && !several && options.annotations.iter().any(in_index) {
             let message = "the annotations of an index need several platforms";
             return Err(Diagnostic::error(message)
                 .with_hint("annotate the manifest: `--annotation manifest:KEY=VALUE`"));
         }
         let in_engine = matches!(output.kind, OutputKind::Engine | OutputKind::Image { .. });
+        if several && (in_engine || matches!(output.kind, OutputKind::DockerArchive(_))) {
+            let message = "an engine takes one platform at a time, and several are asked for";
+            return Err(Diagnostic::error(message).with_hint(
+                "write an index of all of them: `--output type=oci,dest=FILE`, or name one platform",
+            ));
+        }
+        if several && output.platform_split == Some(false) {
+            let message = "the files of several platforms cannot be in one directory";
+            return Err(Diagnostic::error(message).with_hint("leave out `platform-split=false`"));
+        }
         let asked = [
             (!options.annotations.is_empty(), "annotations"),
             (options.compression != Compression::Gzip, "`compression`"),

@@ -79,13 +79,14 @@ fn ignored(path: &Path) -> Option<lint::Ignored> {
 /// A linter whose findings are told, also when planning fails on the way.
 pub(super) struct Telling<'a> {
     pub(super) lint: Lint,
-    sink: &'a dyn Sink,
+    /// None where they are known already.
+    sink: Option<&'a dyn Sink>,
     /// Whether with lines of the file.
     expanded: bool,
 }
 
 impl<'a> Telling<'a> {
-    pub(super) fn new(lint: Lint, sink: &'a dyn Sink, expanded: bool) -> Self {
+    pub(super) fn new(lint: Lint, sink: Option<&'a dyn Sink>, expanded: bool) -> Self {
         Self {
             lint,
             sink,
@@ -103,11 +104,12 @@ impl<'a> Telling<'a> {
 
 impl Drop for Telling<'_> {
     fn drop(&mut self) {
+        let Some(sink) = self.sink else { return };
         let mut text: Option<Arc<str>> = None;
         for found in self.lint.findings() {
             let text = text.get_or_insert_with(|| found.source.text().into());
             let excerpt = || lint::excerpt(found.source.name(), &found.source, found.lines);
-            self.sink.emit(Event::Lint(Arc::new(LintWarning {
+            sink.emit(Event::Lint(Arc::new(LintWarning {
                 short: found.short(),
                 detail: found.rule.description.to_owned(),
                 url: found.rule.url.to_owned(),

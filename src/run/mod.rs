@@ -238,31 +238,12 @@ async fn build_in(
     let sweeper = Arc::clone(ledger);
     let sweeping = tokio::spawn(async move { sweeper.sweep().await });
     let numbering = Arc::clone(&recipe.numbering);
-    let prepared = prepare(request, recipe, around, &numbering).await?;
-    let plan = Arc::clone(&prepared.plan);
-    let builder = builder(request, recipe, around, ledger, &numbering, prepared);
-    let explained = Explained::open(request, around.engine.info());
-    let results = Results::open(request, around.engine.info());
-    let known = results.of(&plan, &builder).await?;
-    let built = match known.as_ref() {
-        Some(known) => known.find(request, &*around.engine).await?,
-        None => None,
-    };
-    let built = if let Some(built) = built {
-        builder.show_target_cached();
-        explained.all_found(&numbering);
-        recipe.contexts.save();
-        built
+    warn(recipe, around);
+    let network = join(request, around, &numbering).await?;
+    let built = if request.platforms.len() > 1 {
+        build_several(request, recipe, around, ledger, &numbering, &network).await?
     } else {
-        let snapshot = builder.build().await;
-        recipe.contexts.save();
-        explained.tell(&builder, &numbering);
-        let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
-        let built = export::export(request, around, ledger, &plan, &snapshot, &numbering).await?;
-        if let Some(known) = known {
-            known.keep(&built);
-        }
-        built
+        build_one(request, recipe, around, ledger, &numbering, &network).await?
     };
     match sweeping.await {
         Ok(Ok(0)) => {}
@@ -273,32 +254,118 @@ async fn build_in(
     Ok(built)
 }
 
-/// Plans the Dockerfile and finds its base images.
-async fn prepare(
+async fn build_one(
     request: &BuildRequest,
     recipe: &Recipe,
     around: &Surroundings,
-    numbering: &Numbering,
-) -> Result<Prepared, Ended> {
+    ledger: &Arc<Ledger>,
+    numbering: &Arc<Numbering>,
+    network: &network::Network,
+) -> Result<Built, Ended> {
+    let prepared = prepare(request, recipe, around, numbering, network, false).await?;
+    let plan = Arc::clone(&prepared.plan);
+    let builder = builder(request, recipe, around, ledger, numbering, prepared);
+    let explained = Explained::open(request, around.engine.info());
+    let results = Results::open(request, around.engine.info());
+    let known = results.of(&plan, &builder).await?;
+    let built = match known.as_ref() {
+        Some(known) => known.find(request, &*around.engine).await?,
+        None => None,
+    };
+    if let Some(built) = built {
+        builder.show_target_cached();
+        explained.all_found(numbering);
+        recipe.contexts.save();
+        Ok(built)
+    } else {
+        let snapshot = builder.build().await;
+        recipe.contexts.save();
+        explained.tell(&builder, numbering);
+        let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
+        let built = export::export(
+            request,
+            around,
+            ledger,
+            &[export::Result { plan, snapshot }],
+            numbering,
+        )
+        .await?;
+        if let Some(known) = known {
+            known.keep(&built);
+        }
+        Ok(built)
+    }
+}
+
+/// Builds for one platform after the other.
+async fn build_several(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+    ledger: &Arc<Ledger>,
+    numbering: &Arc<Numbering>,
+    network: &network::Network,
+) -> Result<Built, Ended> {
+    let mut results = Vec::new();
+    for (at, platform) in request.platforms.iter().enumerate() {
+        let one = BuildRequest {
+            platforms: vec![platform.clone()],
+            ..request.clone()
+        };
+        // What is to be said about the file is said once.
+        let told = at > 0;
+        let prepared = prepare(&one, recipe, around, numbering, network, told).await?;
+        let plan = Arc::clone(&prepared.plan);
+        let builder = builder(&one, recipe, around, ledger, numbering, prepared);
+        let snapshot = builder.build().await;
+        recipe.contexts.save();
+        let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
+        results.push(export::Result { plan, snapshot });
+    }
+    export::export(request, around, ledger, &results, numbering).await
+}
+
+fn warn(recipe: &Recipe, around: &Surroundings) {
     for warning in &recipe.parsed.warnings {
         around.sink.emit(Event::Warning(
             warning.render(crate::diag::Style::default()),
         ));
     }
+}
+
+/// The network of `RUN`, and a word about it.
+async fn join(
+    request: &BuildRequest,
+    around: &Surroundings,
+    numbering: &Numbering,
+) -> Result<network::Network, Ended> {
+    let network = network::choose(&request.network, &around.world, &*around.engine).await?;
+    if let Some(line) = &network.note {
+        numbering.note(line.clone());
+    }
+    Ok(network)
+}
+
+/// Plans the Dockerfile and finds its base images; `told` says that the linter's findings are
+/// known.
+async fn prepare(
+    request: &BuildRequest,
+    recipe: &Recipe,
+    around: &Surroundings,
+    numbering: &Numbering,
+    network: &network::Network,
+    told: bool,
+) -> Result<Prepared, Ended> {
     let engine = &*around.engine;
     let options = recipe::plan_options(request, engine.info())?;
     let dockerfile = &recipe.parsed.dockerfile;
     let mut linted = lint::Telling::new(
         lint::linter(request, dockerfile, recipe.ignore.as_deref())?,
-        &*around.sink,
+        (!told).then_some(&*around.sink),
         request.report.debug,
     );
     crate::lint::file(&mut linted.lint, dockerfile);
     let mut graph = plan::graph(dockerfile, options, &mut linted.lint)?;
-    let network = network::choose(&request.network, &around.world, engine).await?;
-    if let Some(line) = &network.note {
-        numbering.note(line.clone());
-    }
     let bases = {
         let remembered = Remembered::open(&request.cache_dir, engine.info());
         bases::supply(&mut graph, engine, request, &remembered, numbering).await?
@@ -309,8 +376,8 @@ async fn prepare(
     Ok(Prepared {
         plan,
         bases,
-        network: network.mode,
-        home: network.home,
+        network: network.mode.clone(),
+        home: network.home.clone(),
     })
 }
 
@@ -358,7 +425,9 @@ pub async fn preview(
 ) -> Result<String, Ended> {
     let ledger = Arc::new(Ledger::new(Arc::clone(&around.engine), build::new_id()));
     let numbering = Arc::clone(&recipe.numbering);
-    let prepared = prepare(request, recipe, around, &numbering).await?;
+    warn(recipe, around);
+    let network = join(request, around, &numbering).await?;
+    let prepared = prepare(request, recipe, around, &numbering, &network, false).await?;
     let plan = Arc::clone(&prepared.plan);
     let builder = builder(request, recipe, around, &ledger, &numbering, prepared);
     let found = builder.preview().await;

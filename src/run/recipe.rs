@@ -179,10 +179,9 @@ pub(super) fn plan_options(
     let target_platform = match request.platforms.as_slice() {
         [] => engine.platform.clone(),
         [one] => one.clone(),
-        _ => {
-            return Err(Diagnostic::error(
-                "building for several platforms is not supported yet",
-            ));
+        several => {
+            let message = format!("{} platforms are planned one at a time", several.len());
+            return Err(Diagnostic::error(message).with_hint("name one with `--platform`"));
         }
     };
     let build_args: BTreeMap<String, String> = request.build_args.iter().cloned().collect();
