@@ -508,7 +508,9 @@ fn several_platforms_are_an_index() {
     }
     let said = fs::read_to_string(folder.path().join("ours/linux_arm64/said")).unwrap();
     assert_eq!(said, format!("linux/{} for linux/arm64\n", std_arch()));
-    if buildkit(&folder, &[platforms, "-o", "theirs"]) {
+    // BuildKit in an engine builds several platforms only with the containerd store.
+    if crate::support::engine_name() == "28-containerd" {
+        buildkit(&folder, &[platforms, "-o", "theirs"]);
         let ours = listing(&folder.path().join("ours"));
         assert_eq!(ours, listing(&folder.path().join("theirs")));
         buildkit(&folder, &[platforms, "-o", "type=tar,dest=theirs.tar"]);
