@@ -250,11 +250,11 @@ fn errors_name_the_flag() {
         ),
         (
             &[".", "--cache-to", "x"],
-            "`--cache-to` is not supported yet",
+            "`--cache-to x` is not supported yet",
         ),
         (
-            &[".", "--cache-from=x"],
-            "`--cache-from` is not supported yet",
+            &[".", "--cache-from=type=nope"],
+            "invalid `--cache-from type=nope`: there is no type `nope`",
         ),
         (&[".", "--sbom=true"], "`--sbom` is not supported yet"),
         (
