@@ -40,6 +40,7 @@ pub struct BuildRequest {
     pub secrets: Vec<Secret>,
     pub identity: Identity,
     pub ssh: Vec<SshAgent>,
+    pub leak_guard: LeakGuard,
     /// Whether base images are looked up in their registry even when the engine has them.
     pub pull: bool,
     pub no_cache: bool,
@@ -162,6 +163,17 @@ pub struct Allow {
     /// `device`, for all, or `device=NAME`.
     pub devices: Vec<String>,
     pub all_devices: bool,
+}
+
+/// What happens when a step leaves a secret in its files or prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeakGuard {
+    /// Nothing; nothing is looked for.
+    Off,
+    #[default]
+    Warn,
+    /// The build ends.
+    Fail,
 }
 
 /// A secret that RUN steps may mount.

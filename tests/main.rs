@@ -31,6 +31,7 @@ mod network;
 mod outputs;
 mod pod;
 mod push;
+mod secrets;
 mod skaffold;
 mod sources;
 mod support;

@@ -26,7 +26,7 @@ use crate::image::{ImageConfig, Platform};
 use crate::plan::{Action, BaseIndex, CopyFrom, Plan, Stage, StageBase, StageIndex, Step};
 use crate::progress::StepOutcome;
 use crate::progress::{Numbering, Running};
-use crate::request::Identity;
+use crate::request::{Identity, LeakGuard};
 
 /// How often, and how long apart, a lost image is looked for under its name.
 const LOOKS: usize = 20;
@@ -50,6 +50,7 @@ pub struct Settings {
     /// Where temporary files go.
     pub scratch: PathBuf,
     pub secrets: Secrets,
+    pub leak_guard: LeakGuard,
 }
 
 /// Builds the stages of a plan.

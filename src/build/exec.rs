@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
@@ -12,18 +11,20 @@ use super::failure::{self, Failure};
 use super::hosts;
 use super::identity;
 use super::init_volume;
+use super::leak;
 use super::mounts::{self, MountFiles, Mounting};
 use super::rootfs::Rootfs;
+use super::said::{Said, Told};
 use super::snapshot::{self, Snapshot, StageResult};
 use super::target;
 use crate::cache::RecordedLayer;
 use crate::diag::{Class, Diagnostic};
-use crate::engine::{ContainerSpec, Engine, EngineError, Mount, NetworkMode, Result, Stream};
+use crate::engine::{ContainerSpec, Engine, EngineError, Mount, NetworkMode, Result};
 use crate::image::Platform;
-use crate::init::wire::{File, Request, SETUP_FAILED, start_failure};
+use crate::init::wire::{File, Needle, Request};
 use crate::plan::{Network, Run, Step};
 use crate::progress::Running;
-use crate::progress::StreamKind;
+use crate::request::LeakGuard;
 
 /// BuildKit's name for the machine that a step finds itself on.
 const HOSTNAME: &str = "buildkitsandbox";
@@ -57,10 +58,14 @@ impl Builder {
         let mut spec = self.run_spec(run, parent, platform);
         spec.mounts
             .extend(self.hosts_mount(&spec).await.map_err(engine_failed)?);
+        let seen = mounting.seen.clone();
         let mut request = self.request(run, mounting, &mut spec);
         identity::hand_over(&self.settings.identity, &mut request).map_err(engine_failed)?;
+        let secrets: Vec<Vec<u8>> = seen.values().flat_map(|value| leak::texts(value)).collect();
         let name = spec.name.clone();
-        let ended = self.run_container(&spec, &request, progress).await;
+        let ended = self
+            .run_container(&spec, &request, &secrets, progress)
+            .await;
         let ended = match ended {
             Err(EngineError::Api { message, .. }) if message.contains(init_volume::PROGRAM) => {
                 // The volume is there but empty: somebody's build was killed while it filled it.
@@ -70,7 +75,9 @@ impl Builder {
                     name: self.ledger.enter(),
                     ..spec.clone()
                 };
-                let ended = self.run_container(&again, &request, progress).await;
+                let ended = self
+                    .run_container(&again, &request, &secrets, progress)
+                    .await;
                 ended.map(|ended| (again.name, ended))
             }
             other => other.map(|ended| (name, ended)),
@@ -91,7 +98,41 @@ impl Builder {
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
+        if let Err(leaked) = self.guard(step, &ended.told) {
+            self.ledger.leave(&container);
+            return Err(Arc::new(leaked));
+        }
         self.commit(platform, step, names, below, container).await
+    }
+
+    /// Tells of secrets that the step has left behind, or refuses its result.
+    fn guard(&self, step: &Step, told: &Told) -> std::result::Result<(), Diagnostic> {
+        if self.settings.leak_guard == LeakGuard::Off {
+            return Ok(());
+        }
+        let places = told.leaks.iter().map(|(id, path)| {
+            (
+                format!("the secret `{id}` is in `{path}` of the image"),
+                "delete it in the same step, or do not write it",
+            )
+        });
+        let printed = told.printed.then(|| {
+            (
+                "the step has printed a secret".to_owned(),
+                "it is not shown here, and not in the log",
+            )
+        });
+        for (what, hint) in places.chain(printed) {
+            if self.settings.leak_guard == LeakGuard::Fail {
+                let leaked = Diagnostic::error(what).with_class(Class::Step);
+                let leaked = leaked.with_label(&step.source, step.span, "");
+                return Err(leaked.with_hint(hint));
+            }
+            let warned = Diagnostic::warning(what).with_label(&step.source, step.span, "");
+            let style = crate::diag::Style::default();
+            self.numbering.warning(warned.with_hint(hint).render(style));
+        }
+        Ok(())
     }
 
     async fn refill(&self, image: &str) -> Result<()> {
@@ -146,6 +187,14 @@ impl Builder {
         request.env.extend(mounting.env);
         request.mounts = mounting.mounts;
         spec.mounts.extend(mounting.volumes);
+        if self.settings.leak_guard != LeakGuard::Off {
+            let needle = |(name, value): (&String, &Arc<Vec<u8>>)| Needle {
+                name: name.clone(),
+                texts: leak::texts(value),
+            };
+            request.needles = mounting.seen.iter().map(needle).collect();
+            request.needles.retain(|needle| !needle.texts.is_empty());
+        }
         if !request.mounts.is_empty() {
             let apparmor = self.engine.info().apparmor;
             let (confinement, profile) = mounts::allow_mounting(&mut spec.limits, apparmor);
@@ -160,6 +209,7 @@ impl Builder {
         &self,
         spec: &ContainerSpec,
         request: &Request,
+        secrets: &[Vec<u8>],
         progress: &Running,
     ) -> Result<Ended> {
         let token = request.token.clone();
@@ -176,21 +226,19 @@ impl Builder {
                 tracing::debug!(%error, "the step's request was not taken");
             }
         };
-        let mut output = Output::new(token);
+        let mut said = Said::new(&token, secrets);
         let listen = async {
             while let Some(piece) = attached.output.next().await {
                 let (stream, bytes) = piece?;
-                output.take(stream, bytes, progress);
+                said.take(stream, bytes, progress);
             }
             Ok::<(), EngineError>(())
         };
         let ((), listened) = tokio::join!(feed, listen);
         listened?;
         let status = self.engine.wait(&spec.name).await?;
-        Ok(Ended {
-            status,
-            refused: output.refused(status),
-        })
+        let told = said.finish(status, progress);
+        Ok(Ended { status, told })
     }
 
     /// Turns the container's changes into the step's image. Containers can be created from what
@@ -245,7 +293,7 @@ impl Builder {
         ended: &Ended,
     ) -> Diagnostic {
         let command = shown(run);
-        if let Some(reason) = &ended.refused {
+        if let Some(reason) = &ended.told.refused {
             let what = format!("`{command}` could not be started: {reason}");
             return Diagnostic::error(what).with_class(Class::Step).with_label(
                 &step.source,
@@ -316,8 +364,7 @@ impl Keeping {
 /// How a step's container ended.
 struct Ended {
     status: i64,
-    /// Why the command was never started, if it was not.
-    refused: Option<String>,
+    told: Told,
 }
 
 /// What the program in the container is told.
@@ -355,54 +402,5 @@ fn shown(run: &Run) -> String {
         format!("{cut}...")
     } else {
         cut
-    }
-}
-
-/// What a container has written, as far as it matters afterwards.
-struct Output {
-    token: String,
-    /// All of standard error, as long as it may be the program's own refusal.
-    first_words: Option<Vec<u8>>,
-}
-
-impl Output {
-    fn new(token: String) -> Self {
-        Self {
-            token,
-            first_words: Some(Vec::new()),
-        }
-    }
-
-    fn take(&mut self, stream: Stream, bytes: Bytes, progress: &Running) {
-        if stream == Stream::Stderr && self.is_own(&bytes) {
-            return;
-        }
-        let kind = match stream {
-            Stream::Stdout => StreamKind::Stdout,
-            Stream::Stderr => StreamKind::Stderr,
-        };
-        progress.output(kind, bytes);
-    }
-
-    /// Whether this is the program's refusal and not the command's output.
-    fn is_own(&mut self, bytes: &[u8]) -> bool {
-        let Some(words) = &mut self.first_words else {
-            return false;
-        };
-        words.extend_from_slice(bytes);
-        let head = format!("{}{}: ", crate::init::wire::PREFIX, self.token);
-        let own = words.starts_with(head.as_bytes());
-        if !own {
-            self.first_words = None;
-        }
-        own
-    }
-
-    fn refused(&self, status: i64) -> Option<String> {
-        let words = self
-            .first_words
-            .as_ref()
-            .filter(|_| status >= i64::from(SETUP_FAILED))?;
-        start_failure(std::str::from_utf8(words).ok()?, &self.token).map(str::to_owned)
     }
 }

@@ -176,6 +176,10 @@ pub struct BuildArgs {
     /// ssh agent or keys: `default`, or `ID=SOCKET|KEY[,KEY]`
     #[arg(long, help_heading = "RUN steps", value_name = "AGENT")]
     pub ssh: Vec<String>,
+    /// What happens when a step leaves a secret in its files or prints it: `off`, `warn`, `fail`
+    /// [default: warn]
+    #[arg(long, help_heading = "RUN steps", value_name = "MODE")]
+    pub leak_guard: Option<String>,
     /// Limit: memory, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems
     #[arg(long, help_heading = "RUN steps", value_name = "NAME=VALUE")]
     pub resource: Vec<String>,

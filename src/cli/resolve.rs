@@ -61,6 +61,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         secrets: secret::secrets(&args.secret, environment)?,
         identity: identity::identity(&args.identity, environment)?,
         ssh: secret::agents(&args.ssh, environment)?,
+        leak_guard: secret::leak_guard(args.leak_guard.as_deref())?,
         pull: args.pull,
         no_cache: args.no_cache,
         no_cache_filter: list(&args.no_cache_filter, str::to_lowercase),

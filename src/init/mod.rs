@@ -33,6 +33,7 @@ mod program {
     mod directory;
     mod lookup;
     mod mount;
+    mod scan;
     mod sys;
     mod user;
 }

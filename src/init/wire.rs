@@ -36,6 +36,9 @@ pub const NOT_FOUND: i32 = 127;
 /// Begins every line that the program writes by itself.
 pub const PREFIX: &str = "bowline-init: ";
 
+/// Begins a report of a secret in a file: its name, a tab and the path follow.
+pub const LEAK: &str = "leak ";
+
 /// What a step's umask is unless it says otherwise.
 pub const DEFAULT_UMASK: u32 = 0o022;
 

@@ -409,6 +409,7 @@ fn builder(
             parallel: request.parallel,
             scratch: request.scratch_dir.clone(),
             secrets: recipe.secrets.clone(),
+            leak_guard: request.leak_guard,
         },
         numbering: Arc::clone(numbering),
     })

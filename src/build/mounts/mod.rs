@@ -52,6 +52,8 @@ pub(super) struct Mounting {
     pub(super) volumes: Vec<engine::Mount>,
     /// Variables that are secret.
     pub(super) env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The secrets that the step sees.
+    pub(super) seen: BTreeMap<String, Arc<Vec<u8>>>,
 }
 
 /// The numbers of a step's volumes.
@@ -94,12 +96,14 @@ impl Builder {
         let mut files = files.into_iter();
         let mut made: Vec<wire::Mount> = Vec::new();
         let mut numbers = Numbers::default();
+        let mut seen = BTreeMap::new();
         for mount in &run.mounts {
             let source = match &mount.source {
                 MountSource::Tmpfs { size } => Some(wire::Source::Tmpfs {
                     size: u64::try_from(*size).unwrap_or(0),
                 }),
                 MountSource::Secret { secret, file } => self.secret(step, secret)?.map(|value| {
+                    seen.insert(secret.id.clone(), Arc::clone(&value));
                     wire::Source::Secret(wire::File {
                         path: Vec::new(),
                         content: value.as_ref().clone(),
@@ -154,6 +158,9 @@ impl Builder {
         let mut env = Vec::new();
         for secret in &run.secret_env {
             let value = self.secret(step, secret)?;
+            if let Some(value) = &value {
+                seen.insert(secret.id.clone(), Arc::clone(value));
+            }
             let value = value
                 .map(|value| value.as_ref().clone())
                 .unwrap_or_default();
@@ -163,6 +170,7 @@ impl Builder {
             mounts: made,
             volumes: numbers.mounts(),
             env,
+            seen,
         })
     }
 

@@ -7,7 +7,7 @@ use super::Result;
 use super::output::fields;
 use crate::cli::environment::{self as names, Environment};
 use crate::diag::{Diagnostic, suggest};
-use crate::request::{Secret, SecretSource, SshAgent};
+use crate::request::{LeakGuard, Secret, SecretSource, SshAgent};
 
 /// Of one ID the last counts. A secret without a source is the variable of its name or else the
 /// file; a variable that is not there is an empty secret.
@@ -66,6 +66,20 @@ fn secret(text: &str, environment: &Environment) -> Result<Secret> {
         },
     };
     Ok(Secret { id, source })
+}
+
+/// `--leak-guard`
+pub(super) fn leak_guard(text: Option<&str>) -> Result<LeakGuard> {
+    match text {
+        None => Ok(LeakGuard::default()),
+        Some("off") => Ok(LeakGuard::Off),
+        Some("warn") => Ok(LeakGuard::Warn),
+        Some("fail") => Ok(LeakGuard::Fail),
+        Some(text) => {
+            let unknown = Diagnostic::error(format!("unknown `--leak-guard {text}`"));
+            Err(unknown.with_hint("it can be `off`, `warn`, `fail`"))
+        }
+    }
 }
 
 /// `ID[=SOCKET|KEY[,KEY]]`; without a path the running agent.

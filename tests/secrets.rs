@@ -1,0 +1,117 @@
+//! Secrets that a step gives away: masked in what is shown and in the log, found in its files.
+
+use std::fs;
+use std::path::Path;
+
+use crate::build::{build, built};
+use crate::support::{Bowline, Docker, Finished, Folder};
+
+const VALUE: &str = "correct-horse-battery";
+const SECRET: &str = "--secret=id=token,src=";
+
+/// Builds a step that has the secret; `mark` keeps it from the cache.
+fn step(bowline: &Bowline, command: &str, tag: &str, guard: &[&str]) -> Finished {
+    let mark = bowline.home().display();
+    let dockerfile =
+        format!("FROM busybox\nENV MARK={mark}\nRUN --mount=type=secret,id=token {command}\n");
+    let folder = Folder::new(&[("Dockerfile", &dockerfile), (".secret", VALUE)]);
+    let secret = format!("{SECRET}{}", folder.path().join(".secret").display());
+    let flags = [&[secret.as_str()], guard].concat();
+    build(bowline, folder.path(), tag, &flags)
+}
+
+/// All logs below a folder.
+fn logs(folder: &Path) -> Vec<String> {
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            logs.extend(self::logs(&path));
+        } else if path.extension().is_some_and(|end| end == "log") {
+            logs.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    logs
+}
+
+#[test]
+fn a_printed_secret_is_masked() {
+    let bowline = Bowline::new();
+    let tag = "bowline-test-secret-printed";
+    let command = "cat /run/secrets/token; echo; base64 /run/secrets/token >&2; echo the end";
+    let finished = step(&bowline, command, tag, &[]);
+    assert!(finished.success(), "{}", finished.everything());
+    let shown = finished.everything();
+    let [log] = logs(bowline.home()).try_into().expect("one log");
+    for text in [&shown, &log] {
+        assert!(!text.contains(VALUE), "{text}");
+        assert!(!text.contains("Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5"), "{text}");
+        assert!(text.contains("****"), "{text}");
+        assert!(text.contains("the end"), "{text}");
+    }
+    assert!(
+        shown.contains("warning: the step has printed a secret"),
+        "{shown}"
+    );
+    Docker::output(&["image", "rm", tag]).unwrap();
+}
+
+#[test]
+fn a_secret_that_stays_in_a_file_is_found() {
+    let bowline = Bowline::new();
+    let tag = "bowline-test-secret-left";
+    let found = "the secret `token` is in `/kept` of the image";
+    let command = "cp /run/secrets/token /kept";
+    let refused = step(&bowline, command, tag, &["--leak-guard=fail"]);
+    assert!(!refused.success(), "{}", refused.everything());
+    assert!(
+        refused.stderr.contains(&format!("error: {found}")),
+        "{}",
+        refused.everything()
+    );
+    Docker::output(&["image", "inspect", tag]).unwrap_err();
+    let told = step(&bowline, command, tag, &[]);
+    assert!(told.success(), "{}", told.everything());
+    assert!(
+        told.stderr.contains(&format!("warning: {found}")),
+        "{}",
+        told.everything()
+    );
+    Docker::output(&["image", "rm", tag]).unwrap();
+}
+
+#[test]
+fn a_file_that_has_the_secret_as_its_name_is_named_without_it() {
+    let bowline = Bowline::new();
+    let tag = "bowline-test-secret-name";
+    let finished = step(&bowline, "touch /$(cat /run/secrets/token).x", tag, &[]);
+    assert!(finished.success(), "{}", finished.everything());
+    assert!(
+        finished.stderr.contains("is in `/****.x` of the image"),
+        "{}",
+        finished.everything()
+    );
+    assert!(
+        !finished.everything().contains(VALUE),
+        "{}",
+        finished.everything()
+    );
+    Docker::output(&["image", "rm", tag]).unwrap();
+}
+
+#[test]
+fn a_secret_that_is_used_and_gone_is_not_told_of() {
+    let bowline = Bowline::new();
+    let folder = Folder::new(&[
+        (
+            "Dockerfile",
+            "FROM busybox\nRUN --mount=type=secret,id=token,env=TOKEN echo \"$TOKEN\" > /x && wc -c /x && rm /x\n",
+        ),
+        (".secret", VALUE),
+    ]);
+    let secret = format!("{SECRET}{}", folder.path().join(".secret").display());
+    let tag = "bowline-test-secret-gone";
+    let flags = [secret.as_str(), "--leak-guard=fail", "--no-cache"];
+    built(&bowline, folder.path(), tag, &flags);
+    Docker::output(&["image", "rm", tag]).unwrap();
+}
