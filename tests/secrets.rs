@@ -60,7 +60,7 @@ fn a_printed_secret_is_masked() {
 fn a_secret_that_stays_in_a_file_is_found() {
     let bowline = Bowline::new();
     let tag = "bowline-test-secret-left";
-    let found = "the secret `token` is in `/kept` of the image";
+    let found = "the secret `token` is in `/kept`";
     let command = "cp /run/secrets/token /kept";
     let refused = step(&bowline, command, tag, &["--leak-guard=fail"]);
     assert!(!refused.success(), "{}", refused.everything());
@@ -70,12 +70,55 @@ fn a_secret_that_stays_in_a_file_is_found() {
         refused.everything()
     );
     Docker::output(&["image", "inspect", tag]).unwrap_err();
-    let told = step(&bowline, command, tag, &[]);
-    assert!(told.success(), "{}", told.everything());
+    // Once when the step is made, and again when it is found in the cache.
+    for _ in 0..2 {
+        let told = step(&bowline, command, tag, &[]);
+        assert!(told.success(), "{}", told.everything());
+        let times = told
+            .stderr
+            .matches(&format!("WARN: warning: {found}"))
+            .count();
+        assert_eq!(times, 1, "{}", told.everything());
+    }
+    let silent = step(&bowline, command, tag, &["--leak-guard=off"]);
+    assert!(silent.success(), "{}", silent.everything());
+    assert!(!silent.stderr.contains(found), "{}", silent.everything());
+    let refused = step(
+        &bowline,
+        command,
+        "bowline-test-other",
+        &["--leak-guard=fail"],
+    );
+    assert!(!refused.success(), "{}", refused.everything());
+    Docker::output(&["image", "rm", tag]).unwrap();
+}
+
+#[test]
+fn what_a_cached_stage_has_left_is_told_of_where_it_is_copied() {
+    let bowline = Bowline::new();
+    let tag = "bowline-test-secret-copied";
+    let mark = bowline.home().display();
+    let dockerfile = format!(
+        "FROM busybox AS made\nENV MARK={mark}\n\
+         RUN --mount=type=secret,id=token cp /run/secrets/token /kept\n\
+         FROM scratch\nCOPY --from=made /kept /\n"
+    );
+    let folder = Folder::new(&[("Dockerfile", &dockerfile), (".secret", VALUE)]);
+    let secret = format!("{SECRET}{}", folder.path().join(".secret").display());
+    let found = "the secret `token` is in `/kept`\n --> Dockerfile:3:1\n";
+    for guard in ["off", "warn", "warn"] {
+        let flags = [secret.as_str(), &format!("--leak-guard={guard}")];
+        let (_, told) = built(&bowline, folder.path(), tag, &flags);
+        let times = told.matches(&format!("WARN: warning: {found}")).count();
+        assert_eq!(times, usize::from(guard == "warn"), "{told}");
+    }
+    let flags = [secret.as_str(), "--leak-guard=fail"];
+    let refused = build(&bowline, folder.path(), tag, &flags);
+    assert!(!refused.success(), "{}", refused.everything());
     assert!(
-        told.stderr.contains(&format!("warning: {found}")),
+        refused.stderr.contains(&format!("error: {found}")),
         "{}",
-        told.everything()
+        refused.everything()
     );
     Docker::output(&["image", "rm", tag]).unwrap();
 }
@@ -87,7 +130,7 @@ fn a_file_that_has_the_secret_as_its_name_is_named_without_it() {
     let finished = step(&bowline, "touch /$(cat /run/secrets/token).x", tag, &[]);
     assert!(finished.success(), "{}", finished.everything());
     assert!(
-        finished.stderr.contains("is in `/****.x` of the image"),
+        finished.stderr.contains("is in `/****.x`\n"),
         "{}",
         finished.everything()
     );

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 
 use super::rootfs::Rootfs;
 use super::snapshot::Snapshot;
-use crate::cache::{Key, LABEL, Record, RecordedLayer};
+use crate::cache::{Key, LABEL, Leak, Record, RecordedLayer};
 use crate::engine::{Engine, LoadRequest, NewLayer, Result};
 use crate::image::{Config, History, ImageConfig, Layer, Platform, RootFs};
 use crate::plan::Step;
@@ -20,6 +20,8 @@ pub(super) struct Names {
     /// Whether the step was made in spite of an equal one that may be there (`--no-cache`): this
     /// one is used from now on.
     pub(super) anew: bool,
+    /// What its layer may hold of secrets.
+    pub(super) leaks: Vec<Leak>,
 }
 
 impl Names {
@@ -67,6 +69,7 @@ pub(super) async fn step_image(
                 key: names.content.clone(),
                 below: below.clone(),
                 created: created.clone(),
+                leaks: names.leaks.clone(),
             };
             Box::new(move |layers| document.config(layers))
         },
@@ -74,7 +77,7 @@ pub(super) async fn step_image(
     let loaded = engine.load(request).await?;
     Ok(Authored {
         image: loaded.id,
-        layers: recorded(&loaded.layers, &below, &created),
+        layers: recorded(&loaded.layers, &below, &created, &names.leaks),
         names,
     })
 }
@@ -100,18 +103,23 @@ impl Authored {
     }
 }
 
-/// Keeps the times of the layers that were there; a new one is of now.
-fn recorded(layers: &[Layer], below: &[RecordedLayer], created: &str) -> Vec<RecordedLayer> {
-    let times = below.iter().map(|layer| layer.created.clone());
-    let times = times.chain(std::iter::repeat(Some(created.to_owned())));
-    let layers = layers.iter().zip(times);
-    layers
-        .map(|(layer, created)| RecordedLayer {
+/// Keeps what is recorded of the layers that were there; a new one is of now.
+fn recorded(
+    layers: &[Layer],
+    below: &[RecordedLayer],
+    created: &str,
+    leaks: &[Leak],
+) -> Vec<RecordedLayer> {
+    let record = |(index, layer): (usize, &Layer)| {
+        let known = below.get(index);
+        RecordedLayer {
             diff_id: layer.diff_id.clone(),
             blob: layer.blob.clone(),
-            created,
-        })
-        .collect()
+            created: known.map_or_else(|| Some(created.to_owned()), |l| l.created.clone()),
+            leaks: known.map_or(leaks, |known| &known.leaks).to_vec(),
+        }
+    };
+    layers.iter().enumerate().map(record).collect()
 }
 
 struct Document {
@@ -121,11 +129,12 @@ struct Document {
     key: Key,
     below: Vec<RecordedLayer>,
     created: String,
+    leaks: Vec<Leak>,
 }
 
 impl Document {
     fn config(self, layers: &[Layer]) -> ImageConfig {
-        let layers = recorded(layers, &self.below, &self.created);
+        let layers = recorded(layers, &self.below, &self.created, &self.leaks);
         let mut config = self.config;
         let history = layers.iter().map(|layer| History {
             created: layer.created.clone(),

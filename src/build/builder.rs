@@ -12,6 +12,7 @@ use super::author::{self, Names};
 use super::exec::RunFiles;
 use super::explain::Costs;
 use super::failure::{self, Failure};
+use super::guard::{self, Guarded};
 use super::keys::StageKeys;
 use super::ledger::Ledger;
 use super::mounts::{Secrets, Volumes};
@@ -74,6 +75,7 @@ pub struct Builder {
     places: Semaphore,
     /// By title.
     costs: Mutex<Costs>,
+    pub(super) guarded: Guarded,
 }
 
 /// What a build is made of.
@@ -108,6 +110,7 @@ impl Builder {
             making: Mutex::default(),
             places,
             costs: Mutex::default(),
+            guarded: Guarded::default(),
         })
     }
 
@@ -162,7 +165,9 @@ impl Builder {
                 _ => None,
             })
             .collect();
-        if snapshot.is_none() {
+        if let Some(snapshot) = &snapshot {
+            self.guard_known(snapshot)?;
+        } else {
             snapshot = Some(self.start_of(stage, &keys).await?);
         }
         self.show_cached(stage, done);
@@ -257,6 +262,7 @@ impl Builder {
             diff_id: layer.diff_id.clone(),
             blob: layer.blob.clone(),
             created: None,
+            leaks: Vec::new(),
         });
         self.base_snapshot(
             Some(image.id.clone()),
@@ -396,6 +402,7 @@ impl Builder {
             definition: definition.clone(),
             content: content.clone(),
             anew: self.ignores_cache(stage),
+            leaks: guard::brought(sources),
         };
         let turn = self.turn(&content);
         let mut made = turn.lock_owned().await;
@@ -408,6 +415,7 @@ impl Builder {
                 .await
                 .map_err(|e| failure::engine(step, &e))?;
             if let Some(mut snapshot) = found {
+                self.guard_known(&snapshot)?;
                 self.alias(&snapshot, definition)
                     .await
                     .map_err(|e| failure::engine(step, &e))?;

@@ -24,7 +24,6 @@ use crate::image::Platform;
 use crate::init::wire::{File, Needle, Request};
 use crate::plan::{Network, Run, Step};
 use crate::progress::Running;
-use crate::request::LeakGuard;
 
 /// BuildKit's name for the machine that a step finds itself on.
 const HOSTNAME: &str = "buildkitsandbox";
@@ -38,7 +37,7 @@ impl Builder {
         step: &Step,
         run: &Run,
         files: RunFiles,
-        names: Names,
+        mut names: Names,
         below: &Snapshot,
         progress: &Running,
     ) -> std::result::Result<Snapshot, Failure> {
@@ -98,41 +97,14 @@ impl Builder {
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
-        if let Err(leaked) = self.guard(step, &ended.told) {
-            self.ledger.leave(&container);
-            return Err(Arc::new(leaked));
+        match self.guard(step, &ended.told) {
+            Ok(leaks) => names.leaks.extend(leaks),
+            Err(leaked) => {
+                self.ledger.leave(&container);
+                return Err(leaked);
+            }
         }
         self.commit(platform, step, names, below, container).await
-    }
-
-    /// Tells of secrets that the step has left behind, or refuses its result.
-    fn guard(&self, step: &Step, told: &Told) -> std::result::Result<(), Diagnostic> {
-        if self.settings.leak_guard == LeakGuard::Off {
-            return Ok(());
-        }
-        let places = told.leaks.iter().map(|(id, path)| {
-            (
-                format!("the secret `{id}` is in `{path}` of the image"),
-                "delete it in the same step, or do not write it",
-            )
-        });
-        let printed = told.printed.then(|| {
-            (
-                "the step has printed a secret".to_owned(),
-                "it is not shown here, and not in the log",
-            )
-        });
-        for (what, hint) in places.chain(printed) {
-            if self.settings.leak_guard == LeakGuard::Fail {
-                let leaked = Diagnostic::error(what).with_class(Class::Step);
-                let leaked = leaked.with_label(&step.source, step.span, "");
-                return Err(leaked.with_hint(hint));
-            }
-            let warned = Diagnostic::warning(what).with_label(&step.source, step.span, "");
-            let style = crate::diag::Style::default();
-            self.numbering.warning(warned.with_hint(hint).render(style));
-        }
-        Ok(())
     }
 
     async fn refill(&self, image: &str) -> Result<()> {
@@ -187,14 +159,12 @@ impl Builder {
         request.env.extend(mounting.env);
         request.mounts = mounting.mounts;
         spec.mounts.extend(mounting.volumes);
-        if self.settings.leak_guard != LeakGuard::Off {
-            let needle = |(name, value): (&String, &Arc<Vec<u8>>)| Needle {
-                name: name.clone(),
-                texts: leak::texts(value),
-            };
-            request.needles = mounting.seen.iter().map(needle).collect();
-            request.needles.retain(|needle| !needle.texts.is_empty());
-        }
+        let needle = |(name, value): (&String, &Arc<Vec<u8>>)| Needle {
+            name: name.clone(),
+            texts: leak::texts(value),
+        };
+        request.needles = mounting.seen.iter().map(needle).collect();
+        request.needles.retain(|needle| !needle.texts.is_empty());
         if !request.mounts.is_empty() {
             let apparmor = self.engine.info().apparmor;
             let (confinement, profile) = mounts::allow_mounting(&mut spec.limits, apparmor);
@@ -349,6 +319,7 @@ impl Keeping {
             diff_id: layer.diff_id,
             blob: layer.blob,
             created: Some(self.ended.clone()),
+            leaks: self.names.leaks.clone(),
         }));
         let unchanged = layers.len() == known.len();
         let new_layer = unchanged.then(author::empty_layer);

@@ -10,6 +10,7 @@ mod copy;
 mod exec;
 mod explain;
 mod failure;
+mod guard;
 mod hosts;
 mod identity;
 mod init_volume;

@@ -16,7 +16,7 @@ mod record;
 mod steps;
 
 pub use key::{Inputs, Key};
-pub use record::{LABEL, Record, RecordedLayer};
+pub use record::{LABEL, Leak, Record, RecordedLayer};
 pub use steps::{Bounds, Steps, StoredStep};
 
 /// The repository that step images are named in.

@@ -33,6 +33,20 @@ pub struct RecordedLayer {
     /// RFC 3339; absent for layers of the base image.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// Secrets that are in it, or may have been copied into it.
+    #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
+    pub leaks: Vec<Leak>,
+}
+
+/// A secret that a step left in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Leak {
+    /// The secret's ID.
+    pub secret: String,
+    /// The file, with every secret in its name masked.
+    pub path: String,
+    /// The title of the step.
+    pub step: String,
 }
 
 impl RecordedLayer {

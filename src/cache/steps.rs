@@ -147,6 +147,7 @@ mod tests {
             diff_id: Digest::sha256(name.as_bytes()),
             blob: None,
             created: (n > 0).then(|| "now".to_owned()),
+            leaks: Vec::new(),
         };
         StoredStep {
             id: layers.join("+"),
