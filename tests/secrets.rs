@@ -20,6 +20,25 @@ fn step(bowline: &Bowline, command: &str, tag: &str, guard: &[&str]) -> Finished
     build(bowline, folder.path(), tag, &flags)
 }
 
+/// An image that goes away with the test.
+struct Image(String);
+
+impl Image {
+    fn new(name: &str) -> Self {
+        Self(format!("{name}-{}", crate::support::unique()))
+    }
+
+    fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        Docker::remove_image(&self.0);
+    }
+}
+
 /// All logs below a folder.
 fn logs(folder: &Path) -> Vec<String> {
     let mut logs = Vec::new();
@@ -37,7 +56,8 @@ fn logs(folder: &Path) -> Vec<String> {
 #[test]
 fn a_printed_secret_is_masked() {
     let bowline = Bowline::new();
-    let tag = "bowline-test-secret-printed";
+    let image = Image::new("bowline-test-secret-printed");
+    let tag = image.name();
     let command = "cat /run/secrets/token; echo; base64 /run/secrets/token >&2; echo the end";
     let finished = step(&bowline, command, tag, &[]);
     assert!(finished.success(), "{}", finished.everything());
@@ -53,13 +73,13 @@ fn a_printed_secret_is_masked() {
         shown.contains("warning: the step has printed a secret"),
         "{shown}"
     );
-    Docker::output(&["image", "rm", tag]).unwrap();
 }
 
 #[test]
 fn a_secret_that_stays_in_a_file_is_found() {
     let bowline = Bowline::new();
-    let tag = "bowline-test-secret-left";
+    let image = Image::new("bowline-test-secret-left");
+    let tag = image.name();
     let found = "the secret `token` is in `/kept`";
     let command = "cp /run/secrets/token /kept";
     let refused = step(&bowline, command, tag, &["--leak-guard=fail"]);
@@ -90,13 +110,13 @@ fn a_secret_that_stays_in_a_file_is_found() {
         &["--leak-guard=fail"],
     );
     assert!(!refused.success(), "{}", refused.everything());
-    Docker::output(&["image", "rm", tag]).unwrap();
 }
 
 #[test]
 fn what_a_cached_stage_has_left_is_told_of_where_it_is_copied() {
     let bowline = Bowline::new();
-    let tag = "bowline-test-secret-copied";
+    let image = Image::new("bowline-test-secret-copied");
+    let tag = image.name();
     let mark = bowline.home().display();
     let dockerfile = format!(
         "FROM busybox AS made\nENV MARK={mark}\n\
@@ -120,13 +140,13 @@ fn what_a_cached_stage_has_left_is_told_of_where_it_is_copied() {
         "{}",
         refused.everything()
     );
-    Docker::output(&["image", "rm", tag]).unwrap();
 }
 
 #[test]
 fn a_file_that_has_the_secret_as_its_name_is_named_without_it() {
     let bowline = Bowline::new();
-    let tag = "bowline-test-secret-name";
+    let image = Image::new("bowline-test-secret-name");
+    let tag = image.name();
     let finished = step(&bowline, "touch /$(cat /run/secrets/token).x", tag, &[]);
     assert!(finished.success(), "{}", finished.everything());
     assert!(
@@ -139,7 +159,6 @@ fn a_file_that_has_the_secret_as_its_name_is_named_without_it() {
         "{}",
         finished.everything()
     );
-    Docker::output(&["image", "rm", tag]).unwrap();
 }
 
 #[test]
@@ -153,8 +172,8 @@ fn a_secret_that_is_used_and_gone_is_not_told_of() {
         (".secret", VALUE),
     ]);
     let secret = format!("{SECRET}{}", folder.path().join(".secret").display());
-    let tag = "bowline-test-secret-gone";
+    let image = Image::new("bowline-test-secret-gone");
+    let tag = image.name();
     let flags = [secret.as_str(), "--leak-guard=fail", "--no-cache"];
     built(&bowline, folder.path(), tag, &flags);
-    Docker::output(&["image", "rm", tag]).unwrap();
 }

@@ -111,8 +111,11 @@ impl Builder {
             read_only: false,
         }];
         self.engine.create(&spec).await?;
-        let archive = files::archive(files, name);
-        let written = self.engine.write_stream(&spec.name, FILL, archive).await;
+        // From the root: Docker 20.10 looks for the first name of a hard link there, when it gives
+        // the set-user-ID bit back that the change of the owner has taken.
+        let below = format!("{}/{name}", FILL.trim_start_matches('/'));
+        let archive = files::archive(files, &below);
+        let written = self.engine.write_stream(&spec.name, "/", archive).await;
         self.ledger.leave(&spec.name);
         written
     }
