@@ -51,7 +51,7 @@ impl Said {
         let (kind, shown) = match stream {
             Stream::Stdout => (StreamKind::Stdout, self.stdout.take(bytes)),
             Stream::Stderr => {
-                let bytes = self.of_command(bytes);
+                let bytes = self.of_command(&bytes);
                 (StreamKind::Stderr, self.stderr.take(bytes))
             }
         };
@@ -61,13 +61,13 @@ impl Said {
     }
 
     /// What of standard error is the command's.
-    fn of_command(&mut self, bytes: Bytes) -> Bytes {
+    fn of_command(&mut self, bytes: &[u8]) -> Bytes {
         if let Some(own) = &mut self.own {
-            own.extend_from_slice(&bytes);
+            own.extend_from_slice(bytes);
             return Bytes::new();
         }
         let mut all = std::mem::take(&mut self.held);
-        all.extend_from_slice(&bytes);
+        all.extend_from_slice(bytes);
         let marker = self.marker.as_slice();
         if let Some(at) = all.windows(marker.len()).position(|part| part == marker) {
             self.own = Some(all.split_off(at));
