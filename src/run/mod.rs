@@ -282,6 +282,8 @@ async fn build_one(
         recipe.contexts.save();
         explained.tell(&builder, numbering);
         let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
+        // A result with a secret in it is found step by step, so that it is told of.
+        let clean = snapshot.layers.iter().all(|layer| layer.leaks.is_empty());
         let built = export::export(
             request,
             around,
@@ -290,8 +292,6 @@ async fn build_one(
             numbering,
         )
         .await?;
-        // A result with a secret in it is found step by step, so that it is told of.
-        let clean = snapshot.layers.iter().all(|layer| layer.leaks.is_empty());
         if let Some(known) = known.filter(|_| clean) {
             known.keep(&built);
         }
