@@ -12,6 +12,7 @@ pub mod build;
 pub mod cache;
 pub mod cli;
 pub mod context;
+pub mod debug;
 pub mod diag;
 pub mod dockerfile;
 pub mod engine;

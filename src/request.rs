@@ -52,6 +52,8 @@ pub struct BuildRequest {
     pub explain: bool,
     /// How many steps may run at once.
     pub parallel: usize,
+    /// How many failed steps are kept to be opened later.
+    pub keep_failed: usize,
     /// Through what URLs are fetched.
     pub proxies: Proxies,
     /// Where bowline keeps what it remembers between builds.

@@ -67,10 +67,24 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "debug",
+        &[
+            "build",
+            "plan",
+            "dockerfile",
+            "engine",
+            "progress",
+            "source",
+            "diag",
+            "image",
+        ],
+    ),
+    (
         "cli",
         &[
             "skaffold",
             "sandbox",
+            "debug",
             "run",
             "build",
             "plan",
@@ -154,6 +168,16 @@ fn complaints(files: &Files) -> Vec<String> {
         }
         if code.contains("bollard") && !path.starts_with("engine/docker") {
             complaints.push(format!("{place}: only `engine::docker` may name `bollard`"));
+        }
+        let face = ["debug/console", "debug/dap"];
+        if face
+            .iter()
+            .any(|face| path.starts_with(face) || path.starts_with(format!("{face}.rs")))
+            && names(&code).iter().any(|name| name == "engine")
+        {
+            complaints.push(format!(
+                "{place}: a face of the debugger may not name `engine`"
+            ));
         }
         if code.contains("engine::docker") && !matches!(module.as_str(), "cli" | "engine") {
             complaints.push(format!("{place}: only `cli` may choose `engine::docker`"));
@@ -296,6 +320,11 @@ fn forbidden_arrows_are_found() {
             "plan/graph.rs",
             "let text = std::fs::read(path);\n",
             "plan/graph.rs: `plan` is pure and may not use `std::fs`",
+        ),
+        (
+            "debug/console.rs",
+            "use crate::engine::Engine;\n",
+            "debug/console.rs: a face of the debugger may not name `engine`",
         ),
         (
             "compose/mod.rs",

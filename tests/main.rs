@@ -16,6 +16,7 @@ mod calls;
 mod cancel;
 mod check;
 mod conformance;
+mod debug;
 mod engine_base;
 mod engine_container;
 mod engine_files;

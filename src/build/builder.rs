@@ -11,7 +11,9 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::author::{self, Names};
 use super::exec::RunFiles;
 use super::explain::Costs;
+use super::failed::Keep;
 use super::failure::{self, Failure};
+use super::gate::{Gate, Gated, Session};
 use super::guard::{self, Guarded};
 use super::keys::StageKeys;
 use super::ledger::Ledger;
@@ -76,6 +78,10 @@ pub struct Builder {
     /// By title.
     costs: Mutex<Costs>,
     pub(super) guarded: Guarded,
+    /// A debugger's, if there is one.
+    pub(super) gated: Option<Gated>,
+    /// Where a failed step is left for later, if it is.
+    pub(super) keep: Option<Arc<Keep>>,
 }
 
 /// What a build is made of.
@@ -88,6 +94,10 @@ pub struct Parts {
     pub remotes: Arc<Remotes>,
     pub settings: Settings,
     pub numbering: Arc<Numbering>,
+    /// Asked at every instruction; the plan must have been traced.
+    pub gate: Option<(Arc<dyn Gate>, Arc<Session>)>,
+    /// Asks to keep the files of a step that fails.
+    pub keep: Option<Arc<Keep>>,
 }
 
 impl Builder {
@@ -111,6 +121,8 @@ impl Builder {
             places,
             costs: Mutex::default(),
             guarded: Guarded::default(),
+            gated: parts.gate.map(|(gate, session)| Gated::new(gate, session)),
+            keep: parts.keep,
         })
     }
 
@@ -140,11 +152,16 @@ impl Builder {
     }
 
     /// A stage's result. The first who asks starts it; it stops when nobody waits any more.
-    fn stage(self: &Arc<Self>, index: StageIndex) -> StageFuture {
+    pub(super) fn stage(self: &Arc<Self>, index: StageIndex) -> StageFuture {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = stages.entry(index).or_insert_with(|| {
             let builder = Arc::clone(self);
-            snapshot::start(async move { builder.make_stage(index).await })
+            snapshot::start(async move {
+                match builder.gated {
+                    Some(_) => builder.walk(index).await,
+                    None => builder.make_stage(index).await,
+                }
+            })
         });
         entry.clone()
     }
@@ -172,14 +189,18 @@ impl Builder {
         }
         self.show_cached(stage, done);
         let mut snapshot = snapshot.expect("a stage starts from something");
-        for (step, definition) in stage.steps[done..].iter().zip(&keys.steps[done..]) {
-            let made = self.step(stage, step, definition, &snapshot).await;
+        for at in done..stage.steps.len() {
+            let (step, definition) = (&stage.steps[at], &keys.steps[at]);
+            let made = self
+                .step(stage, step, Some(definition), &snapshot, false)
+                .await;
             snapshot = match made {
-                Ok(made) => made,
+                Ok((made, _)) => made,
                 Err(failure) => {
                     // The step before is kept for the next build, whatever became of this one;
                     // that it could not be kept matters less than what failed.
-                    let _ = snapshot.settled().await;
+                    let below = snapshot.settled().await.unwrap_or(snapshot);
+                    self.keep_failed((index, at), &below, &failure).await;
                     return Err(failure);
                 }
             };
@@ -246,7 +267,7 @@ impl Builder {
     }
 
     /// What a stage starts from.
-    async fn start_of(self: &Arc<Self>, stage: &Stage, keys: &StageKeys) -> StageResult {
+    pub(super) async fn start_of(self: &Arc<Self>, stage: &Stage, keys: &StageKeys) -> StageResult {
         match stage.base {
             StageBase::Stage(other) => self.stage(other).await,
             StageBase::Scratch | StageBase::Files(_) => {
@@ -288,21 +309,30 @@ impl Builder {
         }
     }
 
-    /// One step: found by what it reads, or made.
-    async fn step(
+    /// One step: found by what it reads, or made, and whether it was found. Without a definition
+    /// it is known by its content alone; a fresh one is made in any case.
+    pub(super) async fn step(
         self: &Arc<Self>,
         stage: &Stage,
         step: &Step,
-        definition: &Key,
+        definition: Option<&Key>,
         below: &Snapshot,
-    ) -> StageResult {
+        fresh: bool,
+    ) -> std::result::Result<(Snapshot, bool), Failure> {
         let mut sources = self.sources(step).await?;
         let progress = self.numbering.start(&step.title);
         let mut below = below.clone();
         let mut attempts = 0..LOOKS;
         let result = loop {
             let result = self
-                .found_or_made(stage, step, definition, &below, &sources, &progress)
+                .found_or_made(
+                    stage,
+                    step,
+                    (definition, fresh),
+                    &below,
+                    &sources,
+                    &progress,
+                )
                 .await;
             let Err(failure) = &result else { break result };
             if failure.class != Class::Environment || attempts.next().is_none() {
@@ -329,7 +359,6 @@ impl Builder {
         let cost = (outcome.clone(), progress.took());
         self.lock_costs().insert(step.title.clone(), cost);
         progress.finish(outcome);
-        let result = result.map(|(snapshot, _)| snapshot);
         result.map_err(|failure| failure::of_step(step, failure))
     }
 
@@ -353,7 +382,7 @@ impl Builder {
     }
 
     /// The stages and images that a step copies from or mounts.
-    async fn sources(
+    pub(super) async fn sources(
         self: &Arc<Self>,
         step: &Step,
     ) -> std::result::Result<Vec<(CopyFrom, Snapshot)>, Failure> {
@@ -373,7 +402,7 @@ impl Builder {
         &self,
         stage: &Stage,
         step: &Step,
-        definition: &Key,
+        (definition, fresh): (Option<&Key>, bool),
         below: &Snapshot,
         sources: &[(CopyFrom, Snapshot)],
         progress: &Running,
@@ -398,6 +427,8 @@ impl Builder {
             Action::Workdir(_) => Inputs::None,
         };
         let content = Key::step(&below.content, &step.action, &inputs);
+        let by_content = definition.is_none_or(|definition| content != *definition);
+        let definition = definition.unwrap_or(&content);
         let names = Names {
             definition: definition.clone(),
             content: content.clone(),
@@ -408,8 +439,8 @@ impl Builder {
         let mut made = turn.lock_owned().await;
         // A step whose definition was not found may still be known by its content, from another
         // road to the same files; and an equal step may just have been made beside this one.
-        let may_look = *made || (!self.ignores_cache(stage) && content != *definition);
-        if may_look {
+        let may_look = *made || (!self.ignores_cache(stage) && by_content);
+        if may_look && !fresh {
             let found = self
                 .find(&content)
                 .await
@@ -507,6 +538,40 @@ impl Builder {
         self.engine.load(request).await.map(|loaded| loaded.id)
     }
 
+    pub(super) fn scratch_snapshot(&self, key: &Key) -> Snapshot {
+        self.base_snapshot(None, Vec::new(), key)
+    }
+
+    /// The base image that has this ID.
+    pub(super) fn base_of_image(&self, id: &str) -> Option<BaseIndex> {
+        let found = self.bases.iter().find(|(_, base)| base.id == id);
+        found.map(|(index, _)| *index)
+    }
+
+    pub(super) fn snapshot_of(
+        &self,
+        image: String,
+        layers: Vec<RecordedLayer>,
+        key: &Key,
+    ) -> Snapshot {
+        self.base_snapshot(Some(image), layers, key)
+    }
+
+    pub(super) fn numbering(&self) -> &Numbering {
+        &self.numbering
+    }
+
+    pub(super) fn is_started(&self, index: StageIndex) -> bool {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.contains_key(&index)
+    }
+
+    /// Lets a stage be made again when it is asked for.
+    pub(super) fn forget_stage(&self, index: StageIndex) {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.remove(&index);
+    }
+
     pub(super) fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -541,7 +606,7 @@ impl Builder {
 }
 
 /// Where the files are that a step copies or mounts.
-fn sources_of(step: &Step) -> Vec<CopyFrom> {
+pub(super) fn sources_of(step: &Step) -> Vec<CopyFrom> {
     match &step.action {
         Action::Copy(copy) => vec![copy.from],
         Action::Run(run) => run.files().map(|(from, _)| from).collect(),

@@ -17,7 +17,7 @@ use super::rootfs::Rootfs;
 use super::said::{Said, Told};
 use super::snapshot::{self, Snapshot, StageResult};
 use super::target;
-use crate::cache::RecordedLayer;
+use crate::cache::{Leak, RecordedLayer};
 use crate::diag::{Class, Diagnostic};
 use crate::engine::{ContainerSpec, Engine, EngineError, Mount, NetworkMode, Result};
 use crate::image::Platform;
@@ -46,21 +46,15 @@ impl Builder {
             .image_of(below, platform)
             .await
             .map_err(engine_failed)?;
-        let init = self
-            .init_ready
-            .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, &parent));
-        init.await.map_err(engine_failed)?;
+        self.init_is_ready(&parent).await.map_err(engine_failed)?;
         let RunFiles { files, fresh } = files;
         let mounting = self
             .mounting(step, run, files, &parent, fresh, progress)
             .await?;
-        let mut spec = self.run_spec(run, parent, platform);
-        spec.mounts
-            .extend(self.hosts_mount(&spec).await.map_err(engine_failed)?);
         let seen = mounting.seen.clone();
-        let mut request = self.request(run, mounting, &mut spec);
-        identity::hand_over(&self.settings.identity, &mut request).map_err(engine_failed)?;
         let secrets: Vec<Vec<u8>> = seen.values().flat_map(|value| leak::texts(value)).collect();
+        let made = self.step_container(run, mounting, parent, platform).await;
+        let (spec, request) = made.map_err(engine_failed)?;
         let name = spec.name.clone();
         let ended = self
             .run_container(&spec, &request, &secrets, progress)
@@ -94,6 +88,9 @@ impl Builder {
                 Some(lost) => failed.with_note(lost),
                 None => failed,
             };
+            if ended.told.leaks.is_empty() {
+                self.keep_remains(step, &container).await;
+            }
             self.ledger.leave(&container);
             return Err(Arc::new(failed));
         }
@@ -107,7 +104,30 @@ impl Builder {
         self.commit(platform, step, names, below, container).await
     }
 
-    async fn refill(&self, image: &str) -> Result<()> {
+    /// The container of a `RUN` step, ready to be created, and what its program is told.
+    pub(super) async fn step_container(
+        &self,
+        run: &Run,
+        mounting: Mounting,
+        image: String,
+        platform: &Platform,
+    ) -> Result<(ContainerSpec, Request)> {
+        let mut spec = self.run_spec(run, image, platform);
+        spec.mounts.extend(self.hosts_mount(&spec).await?);
+        let mut request = self.request(run, mounting, &mut spec);
+        identity::hand_over(&self.settings.identity, &mut request)?;
+        Ok((spec, request))
+    }
+
+    pub(super) async fn init_is_ready(&self, image: &str) -> Result<()> {
+        let init = self
+            .init_ready
+            .get_or_try_init(|| init_volume::ensure(&self.engine, &self.ledger, image));
+        init.await?;
+        Ok(())
+    }
+
+    pub(super) async fn refill(&self, image: &str) -> Result<()> {
         init_volume::fill(&self.engine, &self.ledger, image).await
     }
 
@@ -126,7 +146,7 @@ impl Builder {
         made.await.cloned().map(Some)
     }
 
-    fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
+    pub(super) fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
         let network = match run.network {
             Network::Default => self.settings.network.clone(),
             Network::None => NetworkMode::None,
@@ -286,6 +306,31 @@ impl Builder {
     }
 }
 
+/// The layers of a commit: those of the settled snapshot below it as they are known, and what it
+/// added, at a time.
+pub(super) async fn layers_over(
+    engine: &dyn Engine,
+    below: &Snapshot,
+    committed: &str,
+    ended: &str,
+    leaks: &[Leak],
+) -> Result<Vec<RecordedLayer>> {
+    let known = below.plain_layers();
+    let all = engine.layers(committed, &known).await?;
+    let mut layers = below.layers.clone();
+    layers.extend(
+        all.into_iter()
+            .skip(known.len())
+            .map(|layer| RecordedLayer {
+                diff_id: layer.diff_id,
+                blob: layer.blob,
+                created: Some(ended.to_owned()),
+                leaks: leaks.to_vec(),
+            }),
+    );
+    Ok(layers)
+}
+
 /// What a step's mounts need besides the step.
 pub(super) struct RunFiles {
     /// The files that they show.
@@ -311,17 +356,16 @@ impl Keeping {
     async fn keep(self) -> StageResult {
         let engine_failed = |error: EngineError| failure::engine(&self.step, &error);
         let below = self.below.settled().await?;
-        let known = below.plain_layers();
-        let all = self.engine.layers(&self.committed, &known).await;
-        let new = all.map_err(engine_failed)?.into_iter().skip(known.len());
-        let mut layers = below.layers;
-        layers.extend(new.map(|layer| RecordedLayer {
-            diff_id: layer.diff_id,
-            blob: layer.blob,
-            created: Some(self.ended.clone()),
-            leaks: self.names.leaks.clone(),
-        }));
-        let unchanged = layers.len() == known.len();
+        let layers = layers_over(
+            &*self.engine,
+            &below,
+            &self.committed,
+            &self.ended,
+            &self.names.leaks,
+        )
+        .await;
+        let layers = layers.map_err(engine_failed)?;
+        let unchanged = layers.len() == below.layers.len();
         let new_layer = unchanged.then(author::empty_layer);
         let (engine, platform) = (&self.engine, &self.platform);
         let made = author::step_image(engine, platform, &self.step, self.names, layers, new_layer);
@@ -339,7 +383,7 @@ struct Ended {
 }
 
 /// What the program in the container is told.
-fn request(run: &Run, token: &str) -> Request {
+pub(super) fn request(run: &Run, token: &str) -> Request {
     let pair =
         |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let script = run.script.iter().map(|script| File {

@@ -19,6 +19,12 @@ pub fn final_config(stage: &Stage, snapshot: &Snapshot, epoch: Option<i64>) -> I
             .collect(),
         ..RootFs::default()
     };
+    // Only a debugger adds layers that no instruction made.
+    let planned = config.history.iter().filter(|item| !item.empty_layer);
+    let by_hand = snapshot.layers.len().saturating_sub(planned.count());
+    config
+        .history
+        .extend(std::iter::repeat_n(by_hand_item(), by_hand));
     let epoch = epoch.and_then(|secs| Timestamp::from_second(secs).ok());
     // What has a time already is the base image's.
     let made: Vec<bool> = config
@@ -59,6 +65,13 @@ fn clamp(created: &mut Option<String>, epoch: Timestamp) {
         .and_then(|text| text.parse::<Timestamp>().ok());
     if time.is_none_or(|time| time > epoch) {
         *created = Some(epoch.to_string());
+    }
+}
+
+fn by_hand_item() -> History {
+    History {
+        created_by: "changed by hand in bowline debug".into(),
+        ..History::default()
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Cli {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Address of the engine [default: `DOCKER_HOST`, then Docker's context]
     #[arg(short = 'H', long, global = true, value_name = "ADDRESS")]
@@ -57,6 +57,11 @@ pub enum Command {
     Check(Box<CheckArgs>),
     /// Build what skaffold asks for, as `buildCommand: exec bowline skaffold`
     Skaffold(SkaffoldArgs),
+    /// Build step by step: stop, look, try, go back
+    #[command(mut_arg("source", |source| source.required(false).default_value(".")))]
+    Debug(Box<DebugArgs>),
+    /// Let an editor build step by step, by the Debug Adapter Protocol
+    Dap(DapArgs),
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write a page per command to a directory
@@ -83,6 +88,40 @@ pub struct CheckArgs {
     pub fix: bool,
     #[command(flatten)]
     pub build: BuildArgs,
+}
+
+/// The flags of a debug session.
+#[derive(Debug, Args)]
+pub struct DebugArgs {
+    #[command(flatten)]
+    pub build: BuildArgs,
+    /// Take commands from a file (`-` is standard input); the first that fails ends the session
+    #[arg(long, help_heading = "Debugging", value_name = "FILE")]
+    pub commands: Option<PathBuf>,
+    /// Breakpoint, as the `break` command takes it: `12`, `builder`, `miss`, `7 if V == 2`
+    #[arg(long = "break", help_heading = "Debugging", value_name = "PLACE")]
+    pub breakpoints: Vec<String>,
+    /// Do not stop at the first instruction
+    #[arg(long, help_heading = "Debugging")]
+    pub no_entry: bool,
+    /// Open the step that failed last, as it died; nothing is built
+    #[arg(long, help_heading = "Debugging")]
+    pub last: bool,
+    /// Connect this terminal to a container of a debug session, as editors ask for it.
+    #[arg(long, hide = true, value_name = "CONTAINER")]
+    pub join: Option<String>,
+    /// What to run there, as `join` of the program in the container takes it.
+    #[arg(last = true, hide = true)]
+    pub join_args: Vec<String>,
+}
+
+/// The flags of the debug adapter.
+#[derive(Debug, Args)]
+pub struct DapArgs {
+    /// Listen at an address, `127.0.0.1:4711`, and serve every editor that connects; port 0 takes
+    /// a free one [default: standard input and output, for one editor]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
 }
 
 /// The flags of a build.

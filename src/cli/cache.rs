@@ -43,6 +43,8 @@ pub(super) async fn cache(
         sink: session.sink,
         world: environment.world(),
         cancel: session.cancelled,
+        gate: None,
+        keep: None,
     };
     let text = match &args.command {
         CacheCommand::Ls { format, .. } => {

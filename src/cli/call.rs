@@ -134,6 +134,8 @@ pub(super) async fn answer(
             sink: session.sink,
             world: environment.world(),
             cancel: session.cancelled,
+            gate: None,
+            keep: None,
         })
     };
     match call.question {

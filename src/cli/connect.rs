@@ -27,6 +27,8 @@ pub(super) async fn prepare(
         sink: session.sink,
         world: environment.world(),
         cancel: session.cancelled,
+        gate: None,
+        keep: None,
     };
     Ok((recipe, around))
 }

@@ -36,10 +36,12 @@ variables! {
     BOWLINE_CACHE_AGE: "after builds, steps older than this leave the cache: `30d`";
     BOWLINE_CACHE_DIR: "where bowline keeps what it remembers between builds";
     BOWLINE_CACHE_SIZE: "after builds, the oldest steps leave the cache until it is no larger: `10GB`";
+    BOWLINE_KEEP_FAILED: "how many failed steps are kept for `bowline debug --last`: 3, and none in CI";
     BOWLINE_LOG_DIR: "where the logs of builds are kept";
     BOWLINE_NETWORK: "the network of RUN steps when `--network` is not given";
     BOWLINE_PARALLEL: "how many steps may run at once when `--parallel` is not given";
     BUILDKIT_PROGRESS: "the kind of progress output when `--progress` is not given";
+    CI: "when not empty and not `false`, no failed steps are kept unless it is asked for";
     DOCKER_AUTH_CONFIG: "registry credentials, as the content of a `config.json`";
     DOCKER_CERT_PATH: "where the certificates for a TLS connection to the engine are";
     DOCKER_CLI_PLUGIN_SOCKET: "set by the docker CLI: a socket that closes when it ends";

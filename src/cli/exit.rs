@@ -8,6 +8,8 @@ use crate::diag::Class;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     Success,
+    /// As `quit CODE` of the debugger says.
+    Chosen(u8),
     Failed(Class),
     /// By a signal, whose number this is.
     Signal(u8),
@@ -23,6 +25,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Success => 0,
+            Self::Chosen(code) => code,
             Self::Failed(class) => class.exit_code(),
             Self::Signal(number) => 128 + number,
             Self::OutputClosed => 128 + SIGPIPE,

@@ -12,10 +12,13 @@ mod build;
 mod cache;
 mod call;
 mod connect;
+mod dap;
+mod debug;
 pub mod environment;
 pub mod exit;
 mod gc;
 mod install;
+mod last;
 mod logfile;
 mod man;
 mod parent;
@@ -34,7 +37,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::diag::{Class, Diagnostic, Style};
-use crate::request::BuildRequest;
+use crate::request::{BuildRequest, ProgressMode};
 
 use args::{BuildArgs, Cli, Command, Global};
 use call::Call;
@@ -77,9 +80,14 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
         Command::Build(args) => match Call::of(&args) {
             Ok(Some(call)) => answer(&args, call, &cli.global, environment),
             Ok(None) => with_request(&args, &cli.global, environment, |request, warnings| {
-                session::run(&request.report, warnings, |session| {
-                    build::build(&request, &cli.global, environment, session)
-                })
+                let words = last::as_words(words);
+                session::run(
+                    &request.report,
+                    warnings,
+                    async |session: session::Session| {
+                        build::build(&request, &words, &cli.global, environment, session).await
+                    },
+                )
             }),
             Err(diagnostic) => refused(&diagnostic, environment),
         },
@@ -111,6 +119,21 @@ fn run(words: &[OsString], mut environment: Environment) -> Exit {
             })
         }
         Command::Skaffold(args) => skaffold::skaffold(args, &cli.global, environment),
+        Command::Dap(args) => dap::dap(&args, &cli.global, environment),
+        Command::Debug(args) if args.join.is_some() => debug::join(&args, &cli.global, environment),
+        Command::Debug(args) if args.last => last::open(&args, &cli.global, environment),
+        Command::Debug(args) => {
+            let build = &args.build;
+            with_request(build, &cli.global, environment, |mut request, warnings| {
+                // The conversation has the terminal.
+                if request.report.progress == ProgressMode::Tty {
+                    request.report.progress = ProgressMode::Plain;
+                }
+                session::run(&request.report, warnings, |session| {
+                    debug::debug(&request, &args, &cli.global, environment, session)
+                })
+            })
+        }
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bowline", &mut script);

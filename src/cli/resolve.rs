@@ -68,6 +68,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         outputs,
         explain: args.explain,
         parallel: parallel(args.parallel.as_deref(), environment)?,
+        keep_failed: keep_failed(environment)?,
         proxies: proxies(environment)?,
         cache_dir: environment.cache_dir(),
         scratch_dir: environment.scratch_dir(),
@@ -201,6 +202,25 @@ fn platforms(values: &[String], environment: &Environment) -> Result<Vec<Platfor
         }
     }
     Ok(platforms)
+}
+
+/// How many failed steps are kept.
+fn keep_failed(environment: &Environment) -> Result<usize> {
+    let variable = names::BOWLINE_KEEP_FAILED;
+    if let Some(text) = environment.get(variable)? {
+        return text.parse().map_err(|_| {
+            let name = variable.name;
+            Diagnostic::error(format!(
+                "invalid `{name}`: `{text}` is not a number of steps"
+            ))
+        });
+    }
+    let in_ci = environment.get(names::CI)?;
+    Ok(if in_ci.is_some_and(|value| value != "false") {
+        0
+    } else {
+        3
+    })
 }
 
 fn parallel(flag: Option<&str>, environment: &Environment) -> Result<usize> {

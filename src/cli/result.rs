@@ -23,6 +23,8 @@ pub struct Outcome {
     pub described: Option<Described>,
     /// The names it got.
     pub names: Vec<Reference>,
+    /// The exit code that a person chose for a success.
+    pub code: u8,
 }
 
 impl Outcome {
@@ -106,6 +108,7 @@ mod tests {
                 Reference::parse("app:1").unwrap(),
                 Reference::parse("h:5/b:2").unwrap(),
             ],
+            code: 0,
         };
         assert_eq!(
             serde_json::to_string(&outcome.metadata()).unwrap(),

@@ -25,6 +25,8 @@ pub(super) async fn sandbox(
         sink: session.sink,
         world: environment.world(),
         cancel,
+        gate: None,
+        keep: None,
     };
     let probe = (!args.no_probe).then_some(args.probe.as_slice());
     let report = run::examine(&choice, &around, probe).await.map_err(ended)?;

@@ -34,6 +34,27 @@ pub struct Session {
     pub sink: Arc<dyn Sink>,
     /// Says that the build shall stop, clean up and end.
     pub cancelled: CancellationToken,
+    interrupt: Interrupt,
+}
+
+/// Takes an interrupt that shall not stop the build, or leaves it.
+type Interrupt = Arc<OnceLock<Box<dyn Fn() -> bool + Send + Sync>>>;
+
+impl Session {
+    /// One that hears no signals.
+    pub(super) fn of(sink: Arc<dyn Sink>, cancelled: CancellationToken) -> Self {
+        Self {
+            sink,
+            cancelled,
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    /// Lets a SIGINT be asked first whether it stops the build.
+    pub(super) fn on_interrupt(&self, take: impl Fn() -> bool + Send + Sync + 'static) {
+        // The first one stays.
+        let _ = self.interrupt.set(Box::new(take));
+    }
 }
 
 /// What a build ends with: what came of it, or what is wrong.
@@ -96,6 +117,7 @@ where
     let session = Session {
         sink: display.clone(),
         cancelled: stop.token.clone(),
+        interrupt: Arc::clone(&stop.interrupt),
     };
     let result = runtime.block_on(async {
         tokio::select! {
@@ -109,7 +131,12 @@ where
     runtime.shutdown_background();
     display.finish();
     let result = result.map(|result| {
-        let written = |outcome: Outcome| result::write(&outcome, report).map_err(|e| vec![e]);
+        let written = |outcome: Outcome| {
+            let code = outcome.code;
+            result::write(&outcome, report)
+                .map(|()| code)
+                .map_err(|e| vec![e])
+        };
         result.and_then(written)
     });
     let cause = stop.cause.get().copied();
@@ -123,12 +150,13 @@ where
 /// What came of the build, and what is to be said. Where it was told to stop, that is the
 /// reason, and what the build says of its stopping is not shown.
 fn conclude(
-    result: Option<Result<(), Vec<Diagnostic>>>,
+    result: Option<Result<u8, Vec<Diagnostic>>>,
     cause: Option<Exit>,
     log: Option<&Path>,
 ) -> (Exit, Vec<Diagnostic>) {
     let (exit, mut said) = match (result, cause) {
-        (Some(Ok(())), _) => return (Exit::Success, Vec::new()),
+        (Some(Ok(0)), _) => return (Exit::Success, Vec::new()),
+        (Some(Ok(code)), _) => return (Exit::Chosen(code), Vec::new()),
         (_, Some(Exit::OutputClosed)) => return (Exit::OutputClosed, Vec::new()),
         (_, Some(cause)) => (cause, vec![Diagnostic::error("the build was cancelled")]),
         (Some(Err(diagnostics)), None) => {
@@ -154,6 +182,7 @@ fn conclude(
 struct Stop {
     token: CancellationToken,
     cause: Arc<OnceLock<Exit>>,
+    interrupt: Interrupt,
 }
 
 impl Stop {
@@ -183,6 +212,9 @@ async fn signals(stop: &Stop) {
                 return std::future::pending().await;
             };
             signals.recv().await;
+            while number == 2 && stop.interrupt.get().is_some_and(|take| take()) {
+                signals.recv().await;
+            }
             stop.now(Exit::Signal(number));
             signals.recv().await;
         })
@@ -333,7 +365,7 @@ mod tests {
         }
         let (exit, said) = conclude(failed(), Some(Exit::OutputClosed), None);
         assert_eq!((exit, said.len()), (Exit::OutputClosed, 0));
-        let (exit, _) = conclude(Some(Ok(())), Some(signal), None);
+        let (exit, _) = conclude(Some(Ok(0)), Some(signal), None);
         assert_eq!(exit, Exit::Success);
     }
 }

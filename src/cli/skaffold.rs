@@ -40,14 +40,16 @@ fn build_contract(flags: &[OsString], global: &Global, environment: &Environment
         Ok(contract) => contract,
         Err(diagnostic) => return refused(&diagnostic, environment),
     };
-    let (args, inner) = match parse(contract.words(flags), global) {
+    let words = contract.words(flags);
+    let (args, inner) = match parse(words.clone(), global) {
         Ok(parsed) => parsed,
         Err(exit) => return exit,
     };
     with_request(&args, &inner, environment, |request, mut warnings| {
         warnings.extend(elsewhere(&contract, &here));
         session::run(&request.report, warnings, |session| {
-            contracted(&contract, &request, &inner, environment, session, parent)
+            let asked = (&request, words.as_slice());
+            contracted(&contract, asked, &inner, environment, session, parent)
         })
     })
 }
@@ -55,7 +57,7 @@ fn build_contract(flags: &[OsString], global: &Global, environment: &Environment
 /// Builds, and stops when nobody wants the image any more or it takes too long.
 async fn contracted(
     contract: &Contract,
-    request: &BuildRequest,
+    (request, words): (&BuildRequest, &[OsString]),
     global: &Global,
     environment: &Environment,
     session: Session,
@@ -72,7 +74,7 @@ async fn contracted(
             None => std::future::pending().await,
         }
     };
-    let mut work = Box::pin(build::build(request, global, environment, session));
+    let mut work = Box::pin(build::build(request, words, global, environment, session));
     let why = tokio::select! {
         result = &mut work => return result,
         () = parent.gone() => "the process that wanted the image is gone",

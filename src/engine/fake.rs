@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::{
     Attached, BaseImage, ByteStream, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
-    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, NamedImage, OnPull,
-    PathStat, Result, TarStream, VolumeSummary,
+    EngineError, EngineInfo, Exec, ExecSpec, ImageStore, ImageSummary, LoadRequest, Loaded,
+    NamedImage, OnPull, PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
 
@@ -193,6 +193,18 @@ impl Engine for FakeEngine {
     }
 
     async fn remove(&self, _: &str) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn exec(&self, _: &str, _: &ExecSpec) -> Result<Exec> {
+        unimplemented!()
+    }
+
+    async fn resize(&self, _: &str, _: (u16, u16)) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn exec_status(&self, _: &str) -> Result<Option<i64>> {
         unimplemented!()
     }
 

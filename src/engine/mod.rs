@@ -253,6 +253,22 @@ pub struct Attached {
     pub output: BoxStream<'static, Result<(Stream, Bytes)>>,
 }
 
+/// A command in a running container.
+#[derive(Debug, Clone)]
+pub struct ExecSpec {
+    pub args: Vec<String>,
+    pub stdin: bool,
+    /// The size of its terminal, columns and rows; without one it has pipes.
+    pub tty: Option<(u16, u16)>,
+}
+
+/// A started command.
+pub struct Exec {
+    pub id: String,
+    /// With a terminal, everything comes as standard output.
+    pub streams: Attached,
+}
+
 /// What a path in a container's file system is, from the archive API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathStat {
@@ -361,6 +377,12 @@ pub trait Engine: Send + Sync {
     async fn remove(&self, container: &str) -> Result<()>;
     /// Containers with all these labels, running or not. An empty value matches any.
     async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>>;
+    /// Starts a command of root's in a running container.
+    async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Exec>;
+    /// Sets the size of a command's terminal, columns and rows.
+    async fn resize(&self, exec: &str, size: (u16, u16)) -> Result<()>;
+    /// The exit status of a command that has ended.
+    async fn exec_status(&self, exec: &str) -> Result<Option<i64>>;
     /// What `path` is in a container's file system; parents are followed, the last part is not.
     /// `None` when it is not there, or the container is not.
     async fn stat(&self, container: &str, path: &str) -> Result<Option<PathStat>>;

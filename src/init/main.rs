@@ -6,6 +6,7 @@
 mod cache;
 mod confine;
 mod directory;
+mod hold;
 mod lookup;
 mod mount;
 mod probe;
@@ -13,6 +14,7 @@ mod scan;
 mod supervise;
 mod sys;
 mod user;
+mod walk;
 #[allow(dead_code, reason = "the library writes what this program reads")]
 mod wire;
 
@@ -32,35 +34,62 @@ const MAX_FILE: u64 = 10 << 20;
 struct Failure(i32, String);
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some("probe") {
-        let urls: Vec<String> = args.collect();
-        let shown = probe::show(&urls, &mut io::stdout().lock());
-        std::process::exit(i32::from(shown.is_err()));
-    }
-    let (token, Failure(status, message)) = match Request::read(&mut io::stdin().lock()) {
-        Ok(request) => {
-            let failure = match run(&request) {
-                Ok(status) => std::process::exit(status),
-                Err(failure) => failure,
-            };
-            (request.token, failure)
+    let mut args = std::env::args_os().skip(1);
+    let verb = args.next().unwrap_or_default();
+    match verb.to_str() {
+        Some("probe") => {
+            let urls: Vec<String> = std::env::args().skip(2).collect();
+            let shown = probe::show(&urls, &mut io::stdout().lock());
+            std::process::exit(i32::from(shown.is_err()));
         }
-        Err(error) => (String::new(), Failure(SETUP_FAILED, error.to_string())),
+        Some("walk") => finish(walk::walk(args)),
+        Some("cat") => finish(walk::cat(args)),
+        Some("join") => end("join", &hold::join(args)),
+        _ => {}
+    }
+    let request = match Request::read(&mut io::stdin()) {
+        Ok(request) => request,
+        Err(error) => end("", &Failure(SETUP_FAILED, error.to_string())),
     };
-    tell(&wire::failure_line(&token, &message));
-    std::process::exit(status);
+    let token = request.token.clone();
+    let done = if verb == "hold" {
+        hold::hold(request)
+    } else {
+        run(&request)
+    };
+    match done {
+        Ok(status) => std::process::exit(status),
+        Err(failure) => end(&token, &failure),
+    }
+}
+
+/// Says why nothing was started.
+fn end(token: &str, Failure(status, message): &Failure) -> ! {
+    tell(&wire::failure_line(token, message));
+    std::process::exit(*status);
+}
+
+fn finish(result: io::Result<()>) -> ! {
+    if let Err(error) = &result {
+        tell(&format!("{}\n", lookup::reason(error)));
+    }
+    std::process::exit(i32::from(result.is_err()));
+}
+
+/// What a step finds in its container before its mounts; gives the number of the root's device.
+fn prepare(request: &Request) -> Result<u64, Failure> {
+    sys::set_umask(0o022);
+    let root = fs::metadata("/").map_err(setup("cannot see /"))?.dev();
+    write_files(request, root)?;
+    Ok(root)
 }
 
 /// Becomes the command, or runs it and gives its status where something is left to do after it.
 fn run(request: &Request) -> Result<i32, Failure> {
-    sys::set_umask(0o022);
-    let root = fs::metadata("/").map_err(setup("cannot see /"))?.dev();
-    write_files(request, root)?;
+    let root = prepare(request)?;
     let null = fs::File::open("/dev/null").map_err(setup("cannot open /dev/null"))?;
     sys::replace_stdin(&null).map_err(setup("cannot replace standard input"))?;
     drop(null);
-
     if request.mounts.is_empty() && request.needles.is_empty() {
         return Err(become_command(request));
     }

@@ -40,6 +40,7 @@ unsafe extern "C" {
 }
 
 const SIG_SETMASK: c_int = 2;
+const SIGCHLD: c_int = 17;
 const LAST_SIGNAL: c_int = 64;
 
 fn check(result: c_int) -> io::Result<()> {
@@ -80,6 +81,12 @@ pub(crate) fn reset_signals() {
         }
         sigprocmask(SIG_SETMASK, &[0; 16], ptr::null_mut());
     }
+}
+
+/// Lets the kernel forget children that end.
+pub(crate) fn ignore_children() {
+    // SAFETY: 1 is SIG_IGN.
+    unsafe { signal(SIGCHLD, ptr::without_provenance(1)) };
 }
 
 /// Becomes another program; returns only when that failed.

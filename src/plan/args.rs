@@ -38,6 +38,10 @@ impl Vars {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     pub(super) fn into_pairs(self) -> Vec<(String, String)> {
         self.0
     }

@@ -12,6 +12,7 @@ use super::name::{self, Titles};
 use super::outline::Own;
 use super::run::Surroundings;
 use super::state::State;
+use super::trace::Trace;
 use super::{
     Action, ContextIndex, Copy, CopyFrom, Plan, Stage, StageBase, StageIndex, Step, Workdir,
 };
@@ -39,7 +40,8 @@ impl Graph {
                 continue;
             }
             let mut own = Own::default();
-            let (stage, state) = self.bind_stage(index, &states, &mut own, lint, &mut errors);
+            let (stage, state) =
+                self.bind_stage(index, &states, &stages, &mut own, lint, &mut errors);
             owns.insert(index, own);
             if needed {
                 stages.push(stage);
@@ -64,6 +66,7 @@ impl Graph {
         &self,
         index: StageIndex,
         states: &BTreeMap<StageIndex, State>,
+        before: &[Stage],
         own: &mut Own,
         lint: &mut Lint,
         errors: &mut Diagnostics,
@@ -111,16 +114,23 @@ impl Graph {
             StageBase::Scratch | StageBase::Stage(_) | StageBase::Files(_) => String::new(),
         };
         let mut steps = Vec::new();
+        let parent = before
+            .iter()
+            .find(|stage| node.base == StageBase::Stage(stage.index));
+        let parent = parent.map(|stage| stage.lines.as_slice());
+        let mut trace = Trace::open(self, node, &state, parent);
         if let StageBase::Files(context) = node.base {
             if node.replaced {
                 state.image.config.working_dir.clear();
             }
             steps.push(self.load_step(context, &node.from, &mut state));
+            trace.load(&state);
         }
         let mut seen = Seen::default();
         for command in &node.commands {
             let from = (Arc::clone(&node.from.source), node.from.span);
             let trigger = command.on_build.then_some(from);
+            let vars = trace.before(&state);
             lint.count_as(command.on_build.then_some(&node.from));
             let applied = self.apply(&mut state, command);
             own.add(self, &command.instruction, &state);
@@ -129,6 +139,10 @@ impl Graph {
                 errors.push(of_trigger(error, trigger.as_ref()));
                 None
             });
+            let made = applied
+                .as_ref()
+                .map(|(_, text)| (steps.len(), text.as_str()));
+            trace.add(self, command, &state, vars, made);
             if let Some((action, text)) = applied {
                 let title = titles.next(&text, command.on_build);
                 state.last_layer = history::described(&action, &title);
@@ -152,6 +166,7 @@ impl Graph {
             platform,
             steps,
             config: state.image.clone(),
+            lines: trace.into_lines(),
         };
         (stage, state)
     }

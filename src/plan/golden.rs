@@ -25,6 +25,7 @@ pub(super) fn options(text: &str) -> Options {
         platform_given: false,
         labels: Vec::new(),
         contexts: Vec::new(),
+        trace: false,
     };
     for line in text
         .lines()

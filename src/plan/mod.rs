@@ -25,6 +25,7 @@ mod remote;
 mod run;
 mod state;
 mod target;
+mod trace;
 
 #[cfg(test)]
 mod golden;
@@ -41,6 +42,7 @@ pub use graph::{Graph, graph};
 pub use outline::{Outline, Parameter, description};
 pub use remote::url_name;
 pub use state::clean;
+pub use trace::{Line, Origin, Scene, Variable};
 
 use crate::image::{ImageConfig, Platform, Reference};
 use crate::request::NamedContext;
@@ -63,6 +65,8 @@ pub struct Options {
     pub labels: Vec<(String, String)>,
     /// `--build-context`, by the names that images have.
     pub contexts: Vec<(String, NamedContext)>,
+    /// Whether every instruction is described for a debugger ([`Stage::lines`]).
+    pub trace: bool,
 }
 
 /// The number of a stage, in the order of the file.
@@ -136,6 +140,8 @@ pub struct Stage {
     /// The config of the stage's image. Its `rootfs` is that of the base, and the history items
     /// of this build have no time yet: the layers give them.
     pub config: ImageConfig,
+    /// Every instruction, `FROM` first; empty unless [`Options::trace`] asks for them.
+    pub lines: Vec<Line>,
 }
 
 /// One step that changes files.

@@ -54,6 +54,7 @@ pub struct Display {
 
 enum Message {
     Event(Duration, Event),
+    Flush(SyncSender<()>),
     Finish,
 }
 
@@ -89,6 +90,14 @@ impl Sink for Display {
         // An event after the end has nobody to see it.
         let _ = self.queue.send(Message::Event(self.start.elapsed(), event));
     }
+
+    fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.queue.send(Message::Flush(done)).is_ok() {
+            // It fails when the display has ended, and then all was shown.
+            let _ = wait.recv();
+        }
+    }
 }
 
 impl Drop for Display {
@@ -118,6 +127,10 @@ fn show(outputs: Vec<Output>, start: Instant, messages: &Receiver<Message>) {
         }
         match messages.recv_timeout(next_tick - now) {
             Ok(Message::Event(at, event)) => each(&mut |render| render.event(at, &event)),
+            Ok(Message::Flush(done)) => {
+                // Nobody waits any more: fine as well.
+                let _ = done.send(());
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Finish) | Err(RecvTimeoutError::Disconnected) => break,
         }

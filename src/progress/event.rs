@@ -85,6 +85,9 @@ pub enum Event {
 /// Where events go. Called from many tasks at once; must not block for long.
 pub trait Sink: Send + Sync {
     fn emit(&self, event: Event);
+
+    /// Returns when what was emitted before has been shown.
+    fn flush(&self) {}
 }
 
 /// Drops every event.
@@ -106,5 +109,9 @@ impl Sink for Tee {
             }
             last.emit(event);
         }
+    }
+
+    fn flush(&self) {
+        self.0.iter().for_each(|sink| sink.flush());
     }
 }

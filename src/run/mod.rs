@@ -8,11 +8,13 @@ mod dependencies;
 mod entitlements;
 mod explained;
 mod export;
+mod kept;
 mod layout;
 mod lint;
 mod network;
 mod recipe;
 mod remembered;
+mod reopen;
 mod results;
 mod sandbox;
 mod secrets;
@@ -41,8 +43,10 @@ pub use cache::{Pruned, cache_mounts, cached_steps, prune, remove_cache_mounts};
 pub use check::{Checked, check, outline};
 pub use dependencies::dependencies;
 use explained::Explained;
+pub use kept::{Asked, Record, keep, last};
 pub use lint::fix;
 use remembered::Remembered;
+pub use reopen::{Reopened, reopen};
 use results::Results;
 pub use sandbox::examine;
 
@@ -57,6 +61,10 @@ pub struct Surroundings {
     pub world: World,
     /// Ends the build early; whatever it made on the way is removed.
     pub cancel: CancellationToken,
+    /// A debugger's, and what it remembers between its builds.
+    pub gate: Option<(Arc<dyn build::Gate>, Arc<build::Session>)>,
+    /// Asks to keep the files of a step that fails.
+    pub keep: Option<Arc<build::Keep>>,
 }
 
 /// What a build gave.
@@ -114,6 +122,13 @@ pub struct Recipe {
     ignore: Option<std::path::PathBuf>,
 }
 
+impl Recipe {
+    /// The Dockerfile, parsed.
+    pub fn dockerfile(&self) -> &crate::dockerfile::ast::Dockerfile {
+        &self.parsed.dockerfile
+    }
+}
+
 /// Reads the Dockerfile.
 ///
 /// # Errors
@@ -135,6 +150,18 @@ pub struct Opened {
 /// # Errors
 /// When it cannot be read.
 pub async fn open(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Opened, Ended> {
+    open_text(request, sink, None).await
+}
+
+/// As [`open`], with a text in the place of the Dockerfile's.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn open_text(
+    request: &BuildRequest,
+    sink: &Arc<dyn Sink>,
+    text: Option<Arc<SourceFile>>,
+) -> Result<Opened, Ended> {
     unsupported::refuse(request)?;
     export::check(request)?;
     let numbering = Arc::new(Numbering::new(Arc::clone(sink)));
@@ -144,7 +171,10 @@ pub async fn open(request: &BuildRequest, sink: &Arc<dyn Sink>) -> Result<Opened
         scratch_dir: request.scratch_dir.clone(),
     }));
     let main = context::main(request, &remotes, &numbering).await?;
-    let source = recipe::dockerfile(request, &main, &remotes).await?;
+    let source = match text {
+        Some(text) => text,
+        None => recipe::dockerfile(request, &main, &remotes).await?,
+    };
     Ok(Opened {
         source,
         main,
@@ -267,7 +297,11 @@ async fn build_one(
     let builder = builder(request, recipe, around, ledger, numbering, prepared);
     let explained = Explained::open(request, around.engine.info());
     let results = Results::open(request, around.engine.info());
-    let known = results.of(&plan, &builder).await?;
+    // A debugger walks through known steps as well, and what it builds may be changed by hand.
+    let known = match around.gate {
+        None => results.of(&plan, &builder).await?,
+        Some(_) => None,
+    };
     let built = match known.as_ref() {
         Some(known) => known.find(request, &*around.engine).await?,
         None => None,
@@ -359,7 +393,10 @@ async fn prepare(
     told: bool,
 ) -> Result<Prepared, Ended> {
     let engine = &*around.engine;
-    let options = recipe::plan_options(request, engine.info())?;
+    let options = plan::Options {
+        trace: around.gate.is_some(),
+        ..recipe::plan_options(request, engine.info())?
+    };
     let dockerfile = &recipe.parsed.dockerfile;
     let mut linted = lint::Telling::new(
         lint::linter(request, dockerfile, recipe.ignore.as_deref())?,
@@ -414,6 +451,8 @@ fn builder(
             leak_guard: request.leak_guard,
         },
         numbering: Arc::clone(numbering),
+        gate: around.gate.clone(),
+        keep: around.keep.clone(),
     })
 }
 

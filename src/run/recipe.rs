@@ -193,5 +193,6 @@ pub(super) fn plan_options(
         platform_given: !request.platforms.is_empty(),
         labels: request.labels.clone(),
         contexts: request.build_contexts.clone(),
+        trace: false,
     })
 }

@@ -38,6 +38,8 @@ impl Bowline {
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bowline"));
         command.env_clear().env("HOME", self.home());
+        // What failing builds keep for `bowline debug --last` would stay in the engine.
+        command.env("CI", "true");
         for name in KEPT {
             if let Some(value) = env::var_os(name) {
                 command.env(name, value);

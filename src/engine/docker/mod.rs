@@ -17,8 +17,8 @@ use bytes::Bytes;
 
 use super::{
     Attached, BaseImage, ByteStream, ContainerDetail, ContainerSpec, ContainerSummary, Engine,
-    EngineError, EngineInfo, ImageStore, ImageSummary, LoadRequest, Loaded, NamedImage, OnPull,
-    PathStat, Result, TarStream, VolumeSummary,
+    EngineError, EngineInfo, Exec, ExecSpec, ImageStore, ImageSummary, LoadRequest, Loaded,
+    NamedImage, OnPull, PathStat, Result, TarStream, VolumeSummary,
 };
 use crate::image::{Digest, Layer, Platform, Reference};
 
@@ -29,6 +29,7 @@ mod connect;
 mod container;
 mod context;
 mod error;
+mod exec;
 mod export;
 mod files;
 mod history;
@@ -222,6 +223,18 @@ impl Engine for DockerEngine {
 
     async fn containers(&self, labels: &[(&str, &str)]) -> Result<Vec<ContainerSummary>> {
         self.list_containers(labels).await
+    }
+
+    async fn exec(&self, container: &str, spec: &ExecSpec) -> Result<Exec> {
+        self.start_command(container, spec).await
+    }
+
+    async fn resize(&self, exec: &str, size: (u16, u16)) -> Result<()> {
+        self.resize_command(exec, size).await
+    }
+
+    async fn exec_status(&self, exec: &str) -> Result<Option<i64>> {
+        self.command_status(exec).await
     }
 
     async fn stat(&self, container: &str, path: &str) -> Result<Option<PathStat>> {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::{AttachContainerOptionsBuilder, InspectContainerOptions};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::io::AsyncWrite;
 
@@ -32,17 +33,7 @@ impl DockerEngine {
         let attached = self.docker.attach_container(container, Some(options)).await;
         let attached = attached.map_err(|error| self.error(error))?;
         let endpoint = self.info.endpoint.clone();
-        let output = attached.output.filter_map(move |piece| {
-            let piece = match piece {
-                Ok(LogOutput::StdErr { message }) => Some(Ok((Stream::Stderr, message))),
-                Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
-                    Some(Ok((Stream::Stdout, message)))
-                }
-                Ok(LogOutput::StdIn { .. }) => None,
-                Err(error) => Some(Err(error::from_bollard(&endpoint, error))),
-            };
-            std::future::ready(piece)
-        });
+        let output = pieces(attached.output, endpoint);
         let stdin: Pin<Box<dyn AsyncWrite + Send>> = if has_stdin {
             attached.input
         } else {
@@ -53,4 +44,24 @@ impl DockerEngine {
             output: output.boxed(),
         })
     }
+}
+
+/// What a container or a command in it writes, and where to.
+pub(super) fn pieces(
+    output: impl futures::Stream<Item = std::result::Result<LogOutput, bollard::errors::Error>>
+    + Send
+    + 'static,
+    endpoint: String,
+) -> impl futures::Stream<Item = Result<(Stream, Bytes)>> + Send + 'static {
+    output.filter_map(move |piece| {
+        let piece = match piece {
+            Ok(LogOutput::StdErr { message }) => Some(Ok((Stream::Stderr, message))),
+            Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+                Some(Ok((Stream::Stdout, message)))
+            }
+            Ok(LogOutput::StdIn { .. }) => None,
+            Err(error) => Some(Err(error::from_bollard(&endpoint, error))),
+        };
+        std::future::ready(piece)
+    })
 }
