@@ -54,6 +54,8 @@ pub struct BuildRequest {
     pub parallel: usize,
     /// How many failed steps are kept to be opened later.
     pub keep_failed: usize,
+    /// Whether `RUN` steps may share containers.
+    pub share: bool,
     /// Through what URLs are fetched.
     pub proxies: Proxies,
     /// Where bowline keeps what it remembers between builds.

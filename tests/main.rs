@@ -33,6 +33,7 @@ mod outputs;
 mod pod;
 mod push;
 mod secrets;
+mod share;
 mod skaffold;
 mod sources;
 mod support;

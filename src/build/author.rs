@@ -99,6 +99,7 @@ impl Authored {
             rootfs,
             later: None,
             depth: None,
+            place: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use super::keys::StageKeys;
 use super::ledger::Ledger;
 use super::mounts::{Secrets, Volumes};
 use super::rootfs::Rootfs;
+use super::share::Shares;
 use super::snapshot::{self, Snapshot, StageFuture, StageResult};
 use super::source::Contexts;
 use crate::cache::{Inputs, Key, Record, RecordedLayer};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub scratch: PathBuf,
     pub secrets: Secrets,
     pub leak_guard: LeakGuard,
+    /// Whether `RUN` steps may share containers.
+    pub share: bool,
 }
 
 /// Builds the stages of a plan.
@@ -67,6 +70,7 @@ pub struct Builder {
     /// The file of hosts that steps on another container's network get.
     pub(super) hosts: OnceCell<Mount>,
     pub(super) volumes: Volumes,
+    pub(super) shares: Shares,
     plan: Arc<Plan>,
     bases: BTreeMap<BaseIndex, BaseImage>,
     pub(super) numbering: Arc<Numbering>,
@@ -112,6 +116,7 @@ impl Builder {
             init_ready: OnceCell::new(),
             hosts: OnceCell::new(),
             volumes: Volumes::default(),
+            shares: Shares::default(),
             plan: parts.plan,
             bases: parts.bases,
             numbering: parts.numbering,
@@ -263,6 +268,7 @@ impl Builder {
             definition: key.clone(),
             later: None,
             depth: None,
+            place: None,
         }))
     }
 
@@ -306,6 +312,7 @@ impl Builder {
             content: key.clone(),
             later: None,
             depth: None,
+            place: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
-use super::author::{self, Names};
+use super::author::Names;
 use super::builder::Builder;
 use super::failure::{self, Failure};
 use super::hosts;
@@ -13,9 +13,8 @@ use super::identity;
 use super::init_volume;
 use super::leak;
 use super::mounts::{self, MountFiles, Mounting};
-use super::rootfs::Rootfs;
 use super::said::{Said, Told};
-use super::snapshot::{self, Snapshot, StageResult};
+use super::snapshot::Snapshot;
 use super::target;
 use crate::cache::{Leak, RecordedLayer};
 use crate::diag::{Class, Diagnostic};
@@ -42,8 +41,14 @@ impl Builder {
         progress: &Running,
     ) -> std::result::Result<Snapshot, Failure> {
         let engine_failed = |error: EngineError| failure::engine(step, &error);
+        if let Some(place) = self.shared_place(platform, run, &files, below).await? {
+            return self
+                .run_shared(platform, step, run, names, below, place, progress)
+                .await;
+        }
+        let below = below.with_image().await?;
         let parent = self
-            .image_of(below, platform)
+            .image_of(&below, platform)
             .await
             .map_err(engine_failed)?;
         self.init_is_ready(&parent).await.map_err(engine_failed)?;
@@ -101,7 +106,8 @@ impl Builder {
                 return Err(leaked);
             }
         }
-        self.commit(platform, step, names, below, container).await
+        let keeper = self.keeper(platform, step, names, &below);
+        keeper.commit(container).await
     }
 
     /// The container of a `RUN` step, ready to be created, and what its program is told.
@@ -132,7 +138,7 @@ impl Builder {
     }
 
     /// What stands for the `/etc/hosts` of a container whose network is joined, if anything.
-    async fn hosts_mount(&self, spec: &ContainerSpec) -> Result<Option<Mount>> {
+    pub(super) async fn hosts_mount(&self, spec: &ContainerSpec) -> Result<Option<Mount>> {
         let NetworkMode::Container(target) = &spec.network else {
             return Ok(None);
         };
@@ -146,12 +152,17 @@ impl Builder {
         made.await.cloned().map(Some)
     }
 
-    pub(super) fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
-        let network = match run.network {
+    /// What a step joins.
+    pub(super) fn network_of(&self, run: &Run) -> NetworkMode {
+        match run.network {
             Network::Default => self.settings.network.clone(),
             Network::None => NetworkMode::None,
             Network::Host => NetworkMode::Host,
-        };
+        }
+    }
+
+    pub(super) fn run_spec(&self, run: &Run, image: String, platform: &Platform) -> ContainerSpec {
+        let network = self.network_of(run);
         let own_name = !matches!(network, NetworkMode::Container(_) | NetworkMode::Host);
         let mut limits = self.settings.limits.clone();
         limits.privileged |= run.insecure;
@@ -203,9 +214,7 @@ impl Builder {
         progress: &Running,
     ) -> Result<Ended> {
         let token = request.token.clone();
-        let request = request
-            .encode()
-            .map_err(|error| EngineError::Local(format!("the step cannot be sent: {error}")))?;
+        let request = encoded(request)?;
         self.engine.create(spec).await?;
         let mut attached = self.engine.attach(&spec.name).await?;
         self.engine.start(&spec.name).await?;
@@ -231,51 +240,7 @@ impl Builder {
         Ok(Ended { status, told })
     }
 
-    /// Turns the container's changes into the step's image. Containers can be created from what
-    /// the commit gives; the image with our config and names is made beside the next step. Only
-    /// where nothing changed it is made first: it has an empty layer, which the commit has not, and
-    /// the layers of the next step must stand upon that.
-    async fn commit(
-        &self,
-        platform: &Platform,
-        step: &Step,
-        names: Names,
-        below: &Snapshot,
-        container: String,
-    ) -> StageResult {
-        let failed = |error: EngineError| failure::engine(step, &error);
-        let committed = self.ledger.commit(&container).await.map_err(failed)?;
-        self.ledger.drop_image(&committed);
-        let found = self.engine.image(&committed).await.map_err(failed)?;
-        let depth = found.map(|image| image.diff_ids.len());
-        let unchanged = depth == Some(below.depth.unwrap_or(below.layers.len()));
-        let image = committed.clone();
-        let rootfs = Rootfs::of_container(&self.engine, &self.ledger, image, container);
-        let keeping = Keeping {
-            engine: Arc::clone(&self.engine),
-            platform: platform.clone(),
-            step: step.clone(),
-            names: names.clone(),
-            below: below.clone(),
-            committed: committed.clone(),
-            ended: jiff::Timestamp::now().to_string(),
-            rootfs: rootfs.clone(),
-        };
-        if unchanged {
-            return keeping.keep().await;
-        }
-        Ok(Snapshot {
-            image: Some(committed),
-            layers: Vec::new(),
-            definition: names.definition,
-            content: names.content,
-            rootfs,
-            later: Some(snapshot::start(keeping.keep())),
-            depth,
-        })
-    }
-
-    async fn command_failed(
+    pub(super) async fn command_failed(
         &self,
         step: &Step,
         run: &Run,
@@ -339,47 +304,15 @@ pub(super) struct RunFiles {
     pub(super) fresh: bool,
 }
 
-/// A step whose changes were committed, on its way to an image of its own.
-struct Keeping {
-    engine: Arc<dyn Engine>,
-    platform: Platform,
-    step: Step,
-    names: Names,
-    below: Snapshot,
-    committed: String,
-    /// When the step ended.
-    ended: String,
-    rootfs: Rootfs,
+/// How a step's command ended.
+pub(super) struct Ended {
+    pub(super) status: i64,
+    pub(super) told: Told,
 }
 
-impl Keeping {
-    async fn keep(self) -> StageResult {
-        let engine_failed = |error: EngineError| failure::engine(&self.step, &error);
-        let below = self.below.settled().await?;
-        let layers = layers_over(
-            &*self.engine,
-            &below,
-            &self.committed,
-            &self.ended,
-            &self.names.leaks,
-        )
-        .await;
-        let layers = layers.map_err(engine_failed)?;
-        let unchanged = layers.len() == below.layers.len();
-        let new_layer = unchanged.then(author::empty_layer);
-        let (engine, platform) = (&self.engine, &self.platform);
-        let made = author::step_image(engine, platform, &self.step, self.names, layers, new_layer);
-        let authored = made
-            .await
-            .map_err(|error| failure::engine(&self.step, &error))?;
-        Ok(authored.snapshot(self.rootfs))
-    }
-}
-
-/// How a step's container ended.
-struct Ended {
-    status: i64,
-    told: Told,
+pub(super) fn encoded(request: &Request) -> Result<Vec<u8>> {
+    let encoded = request.encode();
+    encoded.map_err(|error| EngineError::Local(format!("the step cannot be sent: {error}")))
 }
 
 /// What the program in the container is told.

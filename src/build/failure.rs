@@ -32,6 +32,19 @@ pub fn of_engine(error: &EngineError) -> Diagnostic {
     }
 }
 
+/// What a containerd store says of an image that an equal build is just making or renaming.
+const RACES: [&str; 4] = [
+    "No such image: sha256:",
+    "failed to resolve image id",
+    "data changed during operation, retry",
+    "already exists",
+];
+
+/// Whether it may go well once an equal build is done.
+pub fn is_race(failure: &Diagnostic) -> bool {
+    failure.class == Class::Environment && RACES.iter().any(|words| failure.message.contains(words))
+}
+
 /// The person's Dockerfile or context is wrong in this step.
 pub(super) fn yours(step: &Step, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(message).with_label(&step.source, step.span, "")

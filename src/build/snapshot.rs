@@ -7,6 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::{self, Failure};
 use super::rootfs::Rootfs;
+use super::share::Place;
 use crate::cache::{Key, RecordedLayer};
 use crate::image::Layer;
 
@@ -32,6 +33,9 @@ pub struct Snapshot {
     pub(super) later: Option<StageFuture>,
     /// How many layers `image` has, as long as they are not known.
     pub(super) depth: Option<usize>,
+    /// Where the next step can go on in a container that is there; `image` is then not known
+    /// before the step's own is made.
+    pub(super) place: Option<Place>,
 }
 
 impl Snapshot {
@@ -39,7 +43,18 @@ impl Snapshot {
     pub(super) async fn settled(&self) -> StageResult {
         match &self.later {
             None => Ok(self.clone()),
-            Some(later) => later.clone().await,
+            Some(later) => Ok(Self {
+                place: self.place.clone(),
+                ..later.clone().await?
+            }),
+        }
+    }
+
+    /// The snapshot with an image that containers can be created from.
+    pub(super) async fn with_image(&self) -> StageResult {
+        match &self.place {
+            Some(_) => self.settled().await,
+            None => Ok(self.clone()),
         }
     }
 

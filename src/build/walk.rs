@@ -445,6 +445,7 @@ impl Walk<'_> {
             content: key.clone(),
             later: None,
             depth: None,
+            place: None,
         })
     }
 }

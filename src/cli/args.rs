@@ -237,6 +237,9 @@ pub struct BuildArgs {
     /// How many steps may run at once [default: the number of processors, at least 2]
     #[arg(long, help_heading = "RUN steps", value_name = "N")]
     pub parallel: Option<String>,
+    /// Containers of steps: `shared` by those that can, or `own` for each
+    #[arg(long, help_heading = "RUN steps", value_name = "KIND")]
+    pub step_containers: Option<String>,
 
     /// Kind of progress output: `auto`, `plain`, `tty`, `rawjson`, `quiet`, `none`
     /// [default: `BUILDKIT_PROGRESS`, else `auto`]

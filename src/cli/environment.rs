@@ -40,6 +40,7 @@ variables! {
     BOWLINE_LOG_DIR: "where the logs of builds are kept";
     BOWLINE_NETWORK: "the network of RUN steps when `--network` is not given";
     BOWLINE_PARALLEL: "how many steps may run at once when `--parallel` is not given";
+    BOWLINE_STEP_CONTAINERS: "`shared` or `own`, when `--step-containers` is not given";
     BUILDKIT_PROGRESS: "the kind of progress output when `--progress` is not given";
     CI: "when not empty and not `false`, no failed steps are kept unless it is asked for";
     DOCKER_AUTH_CONFIG: "registry credentials, as the content of a `config.json`";

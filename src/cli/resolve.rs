@@ -69,6 +69,7 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         explain: args.explain,
         parallel: parallel(args.parallel.as_deref(), environment)?,
         keep_failed: keep_failed(environment)?,
+        share: share(args.step_containers.as_deref(), environment)?,
         proxies: proxies(environment)?,
         cache_dir: environment.cache_dir(),
         scratch_dir: environment.scratch_dir(),
@@ -237,6 +238,23 @@ fn parallel(flag: Option<&str>, environment: &Environment) -> Result<usize> {
         Ok(n) if n > 0 => Ok(n),
         _ => Err(Diagnostic::error(format!(
             "invalid `{from}`: `{text}` is not a number of steps"
+        ))),
+    }
+}
+
+/// Whether steps may share containers.
+fn share(flag: Option<&str>, environment: &Environment) -> Result<bool> {
+    let variable = names::BOWLINE_STEP_CONTAINERS;
+    let (from, text) = match (flag, environment.get(variable)?) {
+        (Some(text), _) => ("--step-containers", text),
+        (None, Some(text)) => (variable.name, text),
+        (None, None) => return Ok(true),
+    };
+    match text {
+        "shared" => Ok(true),
+        "own" => Ok(false),
+        _ => Err(Diagnostic::error(format!(
+            "invalid `{from}`: `{text}` is neither `shared` nor `own`"
         ))),
     }
 }

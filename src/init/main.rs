@@ -7,10 +7,13 @@ mod cache;
 mod confine;
 mod directory;
 mod hold;
+mod layer;
 mod lookup;
 mod mount;
 mod probe;
+mod room;
 mod scan;
+mod share;
 mod supervise;
 mod sys;
 mod user;
@@ -18,7 +21,7 @@ mod walk;
 #[allow(dead_code, reason = "the library writes what this program reads")]
 mod wire;
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -45,14 +48,52 @@ fn main() {
         Some("walk") => finish(walk::walk(args)),
         Some("cat") => finish(walk::cat(args)),
         Some("join") => end("join", &hold::join(args)),
+        Some("share") => std::process::exit(share::serve()),
+        Some("room") => std::process::exit(in_room(&numbers(args))),
+        Some("apply") => std::process::exit(apply(&numbers(args))),
         _ => {}
     }
+    step(verb == "hold")
+}
+
+fn numbers(args: impl Iterator<Item = OsString>) -> Vec<u32> {
+    let number = |arg: OsString| arg.to_str()?.parse().ok();
+    args.filter_map(number).collect()
+}
+
+/// A step in a room of its own; without a number, only whether there can be rooms.
+fn in_room(numbers: &[u32]) -> i32 {
+    sys::set_umask(0o022);
+    let entered = match numbers {
+        [] => room::enter(0, &[], || 0),
+        [number, below @ ..] => room::enter(*number, below, || step(false)),
+    };
+    entered.unwrap_or_else(|reason| {
+        tell(&format!("{reason}\n"));
+        SETUP_FAILED
+    })
+}
+
+/// Makes layers the container's own, the lowest first.
+fn apply(numbers: &[u32]) -> i32 {
+    sys::set_umask(0);
+    for number in numbers {
+        if let Err(error) = layer::apply(&share::upper(*number), Path::new("/")) {
+            tell(&format!("{}\n", lookup::reason(&error)));
+            return SETUP_FAILED;
+        }
+    }
+    0
+}
+
+/// Runs the step of the request on standard input, or holds its container.
+fn step(hold: bool) -> ! {
     let request = match Request::read(&mut io::stdin()) {
         Ok(request) => request,
         Err(error) => end("", &Failure(SETUP_FAILED, error.to_string())),
     };
     let token = request.token.clone();
-    let done = if verb == "hold" {
+    let done = if hold {
         hold::hold(request)
     } else {
         run(&request)

@@ -1,11 +1,16 @@
 //! The few calls into the kernel that `std` does not offer.
 
-use std::ffi::{CString, c_char, c_int, c_ulong, c_void};
+pub(crate) mod room;
+
+use std::ffi::{CString, OsString, c_char, c_int, c_ulong, c_void};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::ptr;
+
+use super::mount::text as path_text;
 
 #[expect(non_camel_case_types, reason = "its name in C")]
 type size_t = usize;
@@ -119,7 +124,7 @@ pub(crate) fn mount(
 ) -> io::Result<()> {
     let text = |text: &str| CString::new(text).map_err(io::Error::other);
     let (source, kind, data) = (text(source)?, text(kind)?, text(data)?);
-    let target = super::mount::text(target)?;
+    let target = path_text(target)?;
     // SAFETY: the strings end with a zero byte and outlive the call.
     check(unsafe {
         c_mount(
@@ -136,9 +141,19 @@ pub(crate) fn mount(
 pub(crate) fn unmount(target: &Path) -> io::Result<()> {
     const DETACH: c_int = 2;
     const NOFOLLOW: c_int = 8;
-    let target = super::mount::text(target)?;
+    let target = path_text(target)?;
     // SAFETY: the string ends with a zero byte and outlives the call.
     check(unsafe { umount2(target.as_ptr(), DETACH | NOFOLLOW) })
+}
+
+/// Where something is mounted, in the order in which it was.
+pub(crate) fn mount_points() -> io::Result<Vec<PathBuf>> {
+    let mounts = fs::read("/proc/self/mounts")?;
+    let at = |line: &[u8]| {
+        let at = line.split(|b| *b == b' ').nth(1)?;
+        Some(PathBuf::from(OsString::from_vec(unescaped(at))))
+    };
+    Ok(mounts.split(|b| *b == b'\n').filter_map(at).collect())
 }
 
 /// The flags of the mount at a path that a remount has to repeat.

@@ -20,6 +20,7 @@
 //! This file belongs to the library and to the program alike; it may use nothing but `std`.
 
 mod mount;
+pub mod share;
 
 use std::fmt;
 use std::io::{self, Read};

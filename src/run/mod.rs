@@ -53,6 +53,9 @@ pub use sandbox::examine;
 /// How long a build that was told to stop may take to end when its result is there.
 const LONGEST_END: Duration = Duration::from_secs(1);
 
+/// How often a build is made when equal ones beside it take its images away.
+const ATTEMPTS: usize = 5;
+
 /// What a build needs from its surroundings.
 pub struct Surroundings {
     pub engine: Arc<dyn Engine>,
@@ -270,10 +273,21 @@ async fn build_in(
     let numbering = Arc::clone(&recipe.numbering);
     warn(recipe, around);
     let network = join(request, around, &numbering).await?;
-    let built = if request.platforms.len() > 1 {
-        build_several(request, recipe, around, ledger, &numbering, &network).await?
-    } else {
-        build_one(request, recipe, around, ledger, &numbering, &network).await?
+    let mut attempts = 1..ATTEMPTS;
+    let built = loop {
+        let built = if request.platforms.len() > 1 {
+            build_several(request, recipe, around, ledger, &numbering, &network).await
+        } else {
+            build_one(request, recipe, around, ledger, &numbering, &network).await
+        };
+        match built {
+            Err(Ended::Failed(failed))
+                if failed.iter().any(build::is_race) && attempts.next().is_some() =>
+            {
+                numbering.note("an equal build runs beside this one: looking again".into());
+            }
+            built => break built?,
+        }
     };
     match sweeping.await {
         Ok(Ok(0)) => {}
@@ -448,6 +462,7 @@ fn builder(
             parallel: request.parallel,
             scratch: request.scratch_dir.clone(),
             secrets: recipe.secrets.clone(),
+            share: request.share && around.gate.is_none(),
             leak_guard: request.leak_guard,
         },
         numbering: Arc::clone(numbering),

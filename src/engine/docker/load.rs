@@ -86,12 +86,18 @@ impl DockerEngine {
                 let early = "it took an image before it was sent";
                 return Err(EngineError::Unexpected(early.into()));
             }
-            (Err(error), made) => {
-                if let Some(made) = made.filter(|_| self.is_containerd()) {
+            (Err(error), Some(made)) if self.is_containerd() => {
+                // Equal loads at once get in each other's way, though either makes the same.
+                if !error.to_string().contains("already exists") {
                     self.undo(&made.loaded.id).await;
+                    return Err(error);
                 }
-                return Err(error);
+                if self.image_summary(&made.loaded.id).await?.is_none() {
+                    return Err(error);
+                }
+                (Vec::new(), made)
             }
+            (Err(error), _) => return Err(error),
         };
         self.check(&loaded, &said, has_names).await?;
         if let Some(descriptor) = root {
