@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod cache;
+pub mod caches;
 pub mod cli;
 pub mod context;
 pub mod debug;
@@ -23,6 +24,7 @@ pub mod lint;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod registry;
 pub mod request;
 pub mod run;
 pub mod sandbox;

@@ -5,9 +5,12 @@
 //! ones to the current directory; whether anything is there is the reader's business.
 
 pub mod address;
+pub mod attest;
+pub mod caches;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::engine::Limits;
 use crate::image::{Platform, Reference};
@@ -48,6 +51,11 @@ pub struct BuildRequest {
     pub no_cache_filter: Vec<String>,
     /// Where the result goes, never empty.
     pub outputs: Vec<Output>,
+    pub attest: attest::Attest,
+    /// Caches outside the engine.
+    pub caches: caches::Caches,
+    /// How long a registry may be silent.
+    pub patience: Duration,
     /// Whether it is told why each step ran that was not found in the cache.
     pub explain: bool,
     /// How many steps may run at once.
@@ -258,6 +266,8 @@ pub struct ImageOptions {
     pub oci_types: Option<bool>,
     /// Whether no file is younger than `SOURCE_DATE_EPOCH`.
     pub rewrite_timestamp: bool,
+    /// Whether its registry may be spoken to without TLS.
+    pub insecure: bool,
     pub annotations: Vec<Annotation>,
 }
 
@@ -360,6 +370,8 @@ pub struct Report {
     pub timing: bool,
     pub iidfile: Option<PathBuf>,
     pub metadata_file: Option<PathBuf>,
+    /// How much of the provenance stands in the metadata file.
+    pub metadata_provenance: Option<attest::Detail>,
     /// Where the logs of builds are kept; none is kept without.
     pub log_dir: Option<PathBuf>,
     /// A socket of the docker CLI that started this program as its plugin, as it names it

@@ -18,6 +18,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lint", &["dockerfile", "source", "image"]),
     ("context", &["source", "diag", "image"]),
     ("fetch", &["context", "request", "diag", "image"]),
+    ("caches", &["registry", "cache", "request", "image"]),
+    ("registry", &["fetch", "request", "diag", "image"]),
     (
         "plan",
         &["dockerfile", "lint", "request", "source", "diag", "image"],
@@ -27,7 +29,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("skaffold", &["source", "diag"]),
     (
         "output",
-        &["engine", "context", "image", "diag", "progress", "request"],
+        &[
+            "engine", "registry", "context", "image", "diag", "progress", "request",
+        ],
     ),
     (
         "build",
@@ -57,6 +61,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "dockerfile",
             "context",
             "cache",
+            "caches",
+            "registry",
             "engine",
             "output",
             "progress",
@@ -92,6 +98,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "dockerfile",
             "context",
             "cache",
+            "caches",
+            "registry",
             "engine",
             "output",
             "progress",

@@ -19,6 +19,7 @@ use std::{env, fs, process, thread};
 
 use serde_json::Value;
 
+pub use build::described;
 use build::{Builder, observe};
 use case::Case;
 use compare::differences;

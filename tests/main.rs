@@ -12,11 +12,13 @@
 mod arrows;
 mod build;
 mod cache;
+mod caches;
 mod calls;
 mod cancel;
 mod check;
 mod conformance;
 mod debug;
+mod dropin;
 mod engine_base;
 mod engine_container;
 mod engine_files;

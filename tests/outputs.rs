@@ -107,7 +107,7 @@ fn entries(tar: &[u8]) -> Vec<String> {
 }
 
 /// The files of an archive.
-fn contents(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut archive = tar::Archive::new(tar);
     let mut files = BTreeMap::new();
     for entry in archive.entries().unwrap() {

@@ -110,3 +110,107 @@ fn a_result_without_a_name_is_not_pushed() {
         refused.stderr
     );
 }
+
+/// The images of an index by architecture, and what is attested beside them.
+fn manifests(index: &Value) -> Vec<(String, String)> {
+    let manifests = index["manifests"].as_array().expect("an index");
+    let each = manifests.iter().map(|one| {
+        let architecture = one["platform"]["architecture"].as_str().unwrap();
+        (
+            architecture.to_owned(),
+            one["digest"].as_str().unwrap().to_owned(),
+        )
+    });
+    each.collect()
+}
+
+#[test]
+fn several_platforms_are_pushed_as_an_index_with_what_they_attest() {
+    let registry = Distribution::with_login();
+    let bowline = Bowline::new();
+    let folder = Folder::new(&[(
+        "Dockerfile",
+        "FROM --platform=$BUILDPLATFORM busybox AS build\nARG TARGETARCH\n\
+             RUN echo $TARGETARCH > /arch\nFROM scratch\nCOPY --from=build /arch /\n",
+    )]);
+    let (one, two) = (
+        format!("{}/one/app:1", registry.address),
+        format!("{}/two:2", registry.address),
+    );
+    let pair = format!("user:{PASSWORD}");
+    let auth = base64::prelude::BASE64_STANDARD.encode(&pair);
+    let config = json!({ "auths": { registry.address.as_str(): { "auth": auth } } }).to_string();
+    let metadata = folder.path().join("metadata.json");
+    let push = |login: bool, flags: &[&str]| {
+        let mut command = bowline.command();
+        command
+            .args([
+                "build",
+                "--progress=plain",
+                "--push",
+                "-t",
+                &one,
+                "-t",
+                &two,
+            ])
+            .arg("--metadata-file")
+            .arg(&metadata)
+            .args(flags)
+            .arg(folder.path());
+        if login {
+            command.env("DOCKER_AUTH_CONFIG", &config);
+        }
+        finish(&mut command, None, LIMIT)
+    };
+    let platforms = "--platform=linux/amd64,linux/arm64";
+    let refused = push(false, &[platforms]);
+    let hint = format!("log in with `docker login {}`", registry.address);
+    assert!(refused.stderr.contains(&hint), "{}", refused.everything());
+    let flags = [
+        platforms,
+        "--provenance=mode=min",
+        "--annotation=index:a=b",
+        "--build-arg=HIDDEN=value",
+    ];
+    let pushed = push(true, &flags);
+    assert!(pushed.success(), "{}", pushed.everything());
+    let digest = registry.digest("one/app", "1").expect("the first tag");
+    assert_eq!(registry.digest("two", "2").as_ref(), Some(&digest));
+    let told: Value = serde_json::from_slice(&fs::read(&metadata).unwrap()).unwrap();
+    assert_eq!(told["containerimage.digest"], digest.as_str(), "{told}");
+    let index = registry.json(&digest);
+    assert_eq!(index["annotations"], json!({ "a": "b" }));
+    let found = manifests(&index);
+    let architectures: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(architectures, ["amd64", "arm64", "unknown", "unknown"]);
+    for ((architecture, image), (_, attestation)) in found.iter().zip(&found[2..]) {
+        let manifest = registry.json(image);
+        let config = registry.json(manifest["config"]["digest"].as_str().unwrap());
+        assert_eq!(config["architecture"], architecture.as_str());
+        for layer in manifest["layers"].as_array().unwrap() {
+            registry.blob(layer["digest"].as_str().unwrap());
+        }
+        let attested = registry.json(attestation);
+        let statement = attested["layers"][0]["digest"].as_str().unwrap();
+        let statement = registry.json(statement);
+        assert_eq!(
+            statement["subject"][0]["digest"]["sha256"],
+            image.trim_start_matches("sha256:")
+        );
+        let uri = &statement["predicate"]["materials"][0]["uri"];
+        assert!(
+            uri.as_str()
+                .unwrap()
+                .starts_with("pkg:docker/busybox@latest?"),
+            "{uri}"
+        );
+        assert!(!statement.to_string().contains("HIDDEN"), "{statement}");
+    }
+    // One platform can have them too.
+    let pushed = push(true, &["--annotation=x=y"]);
+    assert!(pushed.success(), "{}", pushed.everything());
+    let manifest = registry.tagged("two", "2");
+    assert_eq!(manifest["annotations"], json!({ "x": "y" }));
+    Docker::remove_image(&one);
+    Docker::remove_image(&two);
+}

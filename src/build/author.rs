@@ -22,6 +22,8 @@ pub(super) struct Names {
     pub(super) anew: bool,
     /// What its layer may hold of secrets.
     pub(super) leaks: Vec<Leak>,
+    /// When it was made, if that was elsewhere.
+    pub(super) created: Option<String>,
 }
 
 impl Names {
@@ -54,7 +56,8 @@ pub(super) async fn step_image(
     below: Vec<RecordedLayer>,
     new_layer: Option<NewLayer>,
 ) -> Result<Authored> {
-    let created = jiff::Timestamp::now().to_string();
+    let created = names.created.clone();
+    let created = created.unwrap_or_else(|| jiff::Timestamp::now().to_string());
     let plain = below.iter().map(RecordedLayer::layer).collect();
     let request = LoadRequest {
         below: plain,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::author::{self, Names};
+use super::elsewhere::Elsewhere;
 use super::exec::RunFiles;
 use super::explain::Costs;
 use super::failed::Keep;
@@ -79,6 +80,7 @@ pub struct Builder {
     /// Steps that are being made, so that equal ones are made once.
     making: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<bool>>>>,
     places: Semaphore,
+    pub(super) elsewhere: Option<Arc<dyn Elsewhere>>,
     /// By title.
     costs: Mutex<Costs>,
     pub(super) guarded: Guarded,
@@ -102,6 +104,8 @@ pub struct Parts {
     pub gate: Option<(Arc<dyn Gate>, Arc<Session>)>,
     /// Asks to keep the files of a step that fails.
     pub keep: Option<Arc<Keep>>,
+    /// A cache outside the engine.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 impl Builder {
@@ -124,6 +128,7 @@ impl Builder {
             keys: Mutex::default(),
             making: Mutex::default(),
             places,
+            elsewhere: parts.elsewhere,
             costs: Mutex::default(),
             guarded: Guarded::default(),
             gated: parts.gate.map(|(gate, session)| Gated::new(gate, session)),
@@ -223,19 +228,17 @@ impl Builder {
         }
     }
 
-    /// The last step of a stage that the engine has, looked for from the end.
+    /// The last step of a stage that the engine has, or can be given, looked for from the end.
     async fn deepest_hit(
-        &self,
+        self: &Arc<Self>,
         stage: &Stage,
         keys: &StageKeys,
     ) -> std::result::Result<Option<(usize, Snapshot)>, Failure> {
         if self.ignores_cache(stage) {
             return Ok(None);
         }
-        for (index, key) in keys.steps.iter().enumerate().rev() {
-            let found = self.find(key).await;
-            let found = found.map_err(|error| failure::engine(&stage.steps[index], &error))?;
-            if let Some(snapshot) = found {
+        for index in (0..keys.steps.len()).rev() {
+            if let Some(snapshot) = self.find_or_bring(stage, keys, index).await? {
                 return Ok(Some((index, snapshot)));
             }
         }
@@ -298,7 +301,7 @@ impl Builder {
         )
     }
 
-    fn base_snapshot(
+    pub(super) fn base_snapshot(
         &self,
         image: Option<String>,
         layers: Vec<RecordedLayer>,
@@ -441,6 +444,7 @@ impl Builder {
             content: content.clone(),
             anew: self.ignores_cache(stage),
             leaks: guard::brought(sources),
+            created: None,
         };
         let turn = self.turn(&content);
         let mut made = turn.lock_owned().await;
@@ -452,6 +456,13 @@ impl Builder {
                 .find(&content)
                 .await
                 .map_err(|e| failure::engine(step, &e))?;
+            let found = match found {
+                None if !*made => {
+                    self.bring_by_content(&stage.platform, step, &names, below)
+                        .await?
+                }
+                found => found,
+            };
             if let Some(mut snapshot) = found {
                 self.guard_known(&snapshot)?;
                 self.alias(&snapshot, definition)
@@ -500,7 +511,7 @@ impl Builder {
         Ok((snapshot, false))
     }
 
-    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<bool>> {
+    pub(super) fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<bool>> {
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(making.entry(key.clone()).or_default())
     }

@@ -7,6 +7,7 @@
 mod author;
 mod builder;
 mod copy;
+mod elsewhere;
 mod exec;
 mod explain;
 mod failed;
@@ -40,6 +41,7 @@ mod walk;
 
 pub use builder::{Builder, Parts, Settings, new_id};
 pub use copy::one_file;
+pub use elsewhere::Elsewhere;
 pub use explain::Memory;
 pub use failed::{FAILED, FailedStep, Keep, Remains};
 pub use failure::{Failure, is_race, of_engine};

@@ -11,10 +11,12 @@
 //! copied. Both are names of the same image, so a stage that was built again with the same
 //! result costs its dependants nothing.
 
+mod kept;
 mod key;
 mod record;
 mod steps;
 
+pub use kept::{Kept, KeptStep};
 pub use key::{Inputs, Key};
 pub use record::{LABEL, Leak, Record, RecordedLayer};
 pub use steps::{Bounds, Steps, StoredStep};

@@ -45,5 +45,6 @@ pub(super) async fn build(
         described: built.described,
         names: built.names,
         code: 0,
+        facts: built.facts,
     })
 }

@@ -41,6 +41,7 @@ pub(super) async fn cache(
     let around = Surroundings {
         engine: connect::connect(global, environment).await.map_err(one)?,
         sink: session.sink,
+        logins: connect::logins(environment),
         world: environment.world(),
         cancel: session.cancelled,
         gate: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::answers;
 use super::args::{BuildArgs, Global};
-use super::connect::{connect, ended};
+use super::connect::{connect, ended, logins};
 use super::environment::Environment;
 use super::result::Outcome;
 use super::session::{BuildResult, Session};
@@ -132,6 +132,7 @@ pub(super) async fn answer(
         Ok(Surroundings {
             engine: engine.map_err(|error| vec![error])?,
             sink: session.sink,
+            logins: logins(environment),
             world: environment.world(),
             cancel: session.cancelled,
             gate: None,

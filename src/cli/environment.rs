@@ -40,8 +40,11 @@ variables! {
     BOWLINE_LOG_DIR: "where the logs of builds are kept";
     BOWLINE_NETWORK: "the network of RUN steps when `--network` is not given";
     BOWLINE_PARALLEL: "how many steps may run at once when `--parallel` is not given";
+    BOWLINE_REGISTRY_TIMEOUT: "for how many seconds a registry may be silent, instead of 60";
     BOWLINE_STEP_CONTAINERS: "`shared` or `own`, when `--step-containers` is not given";
     BUILDKIT_PROGRESS: "the kind of progress output when `--progress` is not given";
+    BUILDX_METADATA_PROVENANCE: "how much of the provenance stands in the metadata file: `min`, `max` or `disabled`";
+    BUILDX_NO_DEFAULT_LOAD: "when true, a result that nothing is said of stays out of the engine's images";
     CI: "when not empty and not `false`, no failed steps are kept unless it is asked for";
     DOCKER_AUTH_CONFIG: "registry credentials, as the content of a `config.json`";
     DOCKER_CERT_PATH: "where the certificates for a TLS connection to the engine are";

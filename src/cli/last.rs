@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use super::args::{Cli, Command, DebugArgs, Global};
-use super::connect::{connect, ended};
+use super::connect::{connect, ended, logins};
 use super::debug::{self, File};
 use super::environment::Environment;
 use super::exit::Exit;
@@ -76,6 +76,7 @@ pub(super) fn open(args: &DebugArgs, global: &Global, environment: &Environment)
         let around = Surroundings {
             engine,
             sink: session.sink.clone(),
+            logins: logins(environment),
             world: environment.world(),
             cancel: session.cancelled.clone(),
             gate: None,

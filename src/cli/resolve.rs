@@ -3,6 +3,8 @@
 
 mod allow;
 mod annotation;
+mod attest;
+mod caches;
 mod context;
 mod hosts;
 mod identity;
@@ -12,6 +14,8 @@ mod output;
 mod progress;
 mod secret;
 mod unsupported;
+
+use std::time::Duration;
 
 use super::args::BuildArgs;
 use super::environment::{self as names, Environment, NotText};
@@ -39,11 +43,15 @@ impl From<NotText> for Diagnostic {
 /// # Errors
 /// With the first value that is wrong or asks for what bowline cannot do.
 pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Result<Resolved> {
-    let warnings = unsupported::check(args)?;
+    let mut warnings = unsupported::check(args)?;
     let (context, dockerfile) = context::sources(args)?;
     let tags = tags("--tag", &args.tag)?;
-    let outputs = output::outputs(args, &tags)?;
+    let outputs = output::outputs(args, &tags, environment)?;
+    let attest = attest::attest(&args.others)?;
+    warnings.extend(attest::without_place(&attest, &outputs));
     let build_args = build_args(&args.build_arg, environment)?;
+    let (caches, told) = caches::caches(&args.others, &build_args)?;
+    warnings.extend(told);
     let request = BuildRequest {
         context,
         dockerfile,
@@ -66,6 +74,9 @@ pub fn resolve(args: &BuildArgs, debug: bool, environment: &Environment) -> Resu
         no_cache: args.no_cache,
         no_cache_filter: list(&args.no_cache_filter, str::to_lowercase),
         outputs,
+        attest,
+        caches,
+        patience: patience(environment)?,
         explain: args.explain,
         parallel: parallel(args.parallel.as_deref(), environment)?,
         keep_failed: keep_failed(environment)?,
@@ -222,6 +233,20 @@ fn keep_failed(environment: &Environment) -> Result<usize> {
     } else {
         3
     })
+}
+
+fn patience(environment: &Environment) -> Result<Duration> {
+    let variable = names::BOWLINE_REGISTRY_TIMEOUT;
+    let Some(text) = environment.get(variable)? else {
+        return Ok(Duration::from_mins(1));
+    };
+    match text.parse() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err(Diagnostic::error(format!(
+            "invalid `{}`: `{text}` is not a number of seconds",
+            variable.name
+        ))),
+    }
 }
 
 fn parallel(flag: Option<&str>, environment: &Environment) -> Result<usize> {

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::diag::{Class, Diagnostic};
 use crate::image::Reference;
-use crate::output::Described;
+use crate::output::{Described, Facts};
 use crate::request::Report;
+use crate::request::attest::Detail;
 
 /// A result of a build.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +26,13 @@ pub struct Outcome {
     pub names: Vec<Reference>,
     /// The exit code that a person chose for a success.
     pub code: u8,
+    /// How it came to be, for each platform.
+    pub facts: Vec<Facts>,
 }
 
 impl Outcome {
     /// Buildx's keys, as far as there is something to say.
-    fn metadata(&self) -> Map<String, Value> {
+    fn metadata(&self, detail: Option<Detail>) -> Map<String, Value> {
         let names: Vec<_> = self.names.iter().map(Reference::canonical).collect();
         let names = (!names.is_empty()).then(|| names.join(","));
         let pairs = [
@@ -51,9 +54,23 @@ impl Outcome {
             ("image.name", names.map(Value::from)),
         ];
         let pairs = pairs.into_iter();
-        pairs
+        let mut known: Map<String, Value> = pairs
             .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-            .collect()
+            .collect();
+        for one in &self.facts {
+            known.insert(
+                "buildx.build.ref".into(),
+                format!("default/default/{}", one.id).into(),
+            );
+            let Some(detail) = detail else { continue };
+            let key = "buildx.build.provenance";
+            let key = match self.facts.as_slice() {
+                [_] => key.to_owned(),
+                _ => format!("{key}/{}", one.platform),
+            };
+            known.insert(key, one.in_metadata(detail));
+        }
+        known
     }
 }
 
@@ -80,11 +97,13 @@ pub(super) fn write(outcome: &Outcome, report: &Report) -> Result<(), Diagnostic
         fs_err::write(path, id).map_err(failed)?;
     }
     if let Some(path) = &report.metadata_file {
-        let text =
-            serde_json::to_vec_pretty(&outcome.metadata()).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec_pretty(&outcome.metadata(report.metadata_provenance))
+            .map_err(|error| failed(error.into()))?;
         fs_err::write(path, text).map_err(failed)?;
     }
-    if let (true, Some(image)) = (report.print_id, &outcome.image) {
+    if report.print_id && !outcome.facts.is_empty() {
+        // Where there is no image, the line is empty, as with buildx.
+        let image = id.map_or("", String::as_str);
         let mut out = io::stdout();
         writeln!(out, "{image}")
             .and_then(|()| out.flush())
@@ -104,6 +123,7 @@ mod tests {
             config_digest: Some("sha256:2".into()),
             digest: None,
             described: None,
+            facts: Vec::new(),
             names: vec![
                 Reference::parse("app:1").unwrap(),
                 Reference::parse("h:5/b:2").unwrap(),
@@ -111,9 +131,9 @@ mod tests {
             code: 0,
         };
         assert_eq!(
-            serde_json::to_string(&outcome.metadata()).unwrap(),
+            serde_json::to_string(&outcome.metadata(None)).unwrap(),
             r#"{"containerimage.config.digest":"sha256:2","containerimage.digest":"sha256:1","image.name":"docker.io/library/app:1,h:5/b:2"}"#
         );
-        assert!(Outcome::default().metadata().is_empty());
+        assert!(Outcome::default().metadata(None).is_empty());
     }
 }

@@ -23,6 +23,7 @@ pub(super) async fn sandbox(
     let around = Surroundings {
         engine: connect::connect(global, environment).await.map_err(one)?,
         sink: session.sink,
+        logins: connect::logins(environment),
         world: environment.world(),
         cancel,
         gate: None,

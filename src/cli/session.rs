@@ -313,6 +313,7 @@ mod tests {
             timing: false,
             iidfile: Some(directory.join("iid")),
             metadata_file: None,
+            metadata_provenance: None,
             log_dir: Some(directory.join("logs")),
             docker_cli: None,
         }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::image::{ImageConfig, Layer, Platform, Reference};
+use crate::image::{Descriptor, ImageConfig, Layer, Platform, Reference};
 
 pub mod docker;
 mod error;
@@ -116,6 +116,8 @@ pub struct LoadRequest {
 pub struct Loaded {
     pub id: String,
     pub layers: Vec<Layer>,
+    /// What names the image's manifest, in a store that keeps manifests.
+    pub manifest: Option<Descriptor>,
 }
 
 /// The network of a container.

@@ -8,4 +8,6 @@ mod memory;
 mod remotes;
 mod web;
 
+pub use web::client;
+
 pub use remotes::{OnBytes, Remotes, Settings, WebFile};

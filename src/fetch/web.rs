@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderMap, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::{Client, NoProxy, Proxy, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use sha2::Digest as _;
 
@@ -113,7 +113,8 @@ impl Web {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = client(&self.proxies)?;
+        let builder = Client::builder().read_timeout(STALL_TIMEOUT);
+        let client = build_client(&self.proxies, builder)?;
         Ok(self.client.get_or_init(|| client))
     }
 }
@@ -157,12 +158,20 @@ fn mark(headers: &HeaderMap) -> Option<String> {
     Some(text.strip_prefix("W/").unwrap_or(text).to_owned())
 }
 
-fn client(proxies: &Proxies) -> Result<Client, Problem> {
+/// A client for those who watch over their requests themselves.
+///
+/// # Errors
+/// When a proxy is none.
+pub fn client(proxies: &Proxies) -> Result<Client, Diagnostic> {
+    let built = build_client(proxies, Client::builder());
+    built.map_err(|problem| Diagnostic::error(problem.text).with_class(problem.class))
+}
+
+fn build_client(proxies: &Proxies, builder: ClientBuilder) -> Result<Client, Problem> {
     let agent = concat!("bowline/", env!("CARGO_PKG_VERSION"));
-    let mut builder = Client::builder()
+    let mut builder = builder
         .user_agent(agent)
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(STALL_TIMEOUT)
         .redirect(reqwest::redirect::Policy::limited(MAX_REDIRECTS))
         .http1_only()
         .tls_backend_preconfigured(tls())

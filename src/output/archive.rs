@@ -7,7 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::json;
 
-use super::image::{Described, Document, Image};
+use super::bundle::Bundle;
+use super::image::Described;
 use crate::context::{Entry, Kind, LayerWriter};
 use crate::image::{Reference, media_type};
 
@@ -28,37 +29,25 @@ struct Index {
     manifests: Vec<Described>,
 }
 
-/// Everything that goes into a layout.
-pub(super) struct Layout<'a> {
-    pub(super) images: &'a [Image],
-    /// Where there are several images, what names them all.
-    pub(super) index: Option<&'a Document>,
-    /// The image, or the index.
-    pub(super) described: &'a Described,
-    pub(super) names: &'a [Reference],
-}
-
 enum Content<'a> {
     File(&'a Path, u64),
     Bytes(Vec<u8>),
 }
 
 /// The files of a layout by name, with their modes.
-fn files<'a>(layout: &Layout<'a>, form: Form) -> io::Result<BTreeMap<String, (u32, Content<'a>)>> {
+fn files(bundle: &Bundle, form: Form) -> io::Result<BTreeMap<String, (u32, Content<'_>)>> {
     let mut files = BTreeMap::new();
     let blob = |hex: &str| format!("blobs/sha256/{hex}");
-    for layer in layout.images.iter().flat_map(|image| &image.layers) {
+    for layer in bundle.layers() {
         let content = Content::File(&layer.path, layer.size);
         files.insert(blob(layer.digest.hex()), (0o444, content));
     }
-    let documents = layout.images.iter();
-    let documents = documents.flat_map(|image| [&image.config, &image.manifest]);
-    for document in documents.chain(layout.index) {
+    for document in bundle.small_blobs().chain(bundle.manifests()) {
         let content = Content::Bytes(document.bytes.clone());
         files.insert(blob(document.descriptor.digest.hex()), (0o444, content));
     }
     let named = |name: &Reference| {
-        let mut described = layout.described.clone();
+        let mut described = bundle.described.clone();
         let annotations = &mut described.annotations;
         annotations.insert("io.containerd.image.name".into(), name.canonical());
         annotations.insert(
@@ -67,9 +56,9 @@ fn files<'a>(layout: &Layout<'a>, form: Form) -> io::Result<BTreeMap<String, (u3
         );
         described
     };
-    let names = layout.names;
+    let names = bundle.names.as_slice();
     let manifests = match names {
-        [] => vec![layout.described.clone()],
+        [] => vec![bundle.described.clone()],
         names => names.iter().map(named).collect(),
     };
     let index = Index {
@@ -82,7 +71,7 @@ fn files<'a>(layout: &Layout<'a>, form: Form) -> io::Result<BTreeMap<String, (u3
     };
     document("index.json", serde_json::to_vec(&index)?, 0o644);
     document("oci-layout", LAYOUT.into(), 0o444);
-    if let (Form::Docker, [image]) = (form, layout.images) {
+    if let (Form::Docker, [image]) = (form, bundle.images.as_slice()) {
         let tags: Vec<_> = names.iter().map(ToString::to_string).collect();
         let layers: Vec<_> = image
             .layers
@@ -100,14 +89,14 @@ fn files<'a>(layout: &Layout<'a>, form: Form) -> io::Result<BTreeMap<String, (u3
 }
 
 /// Writes the image as an archive.
-pub(super) fn write(layout: &Layout<'_>, form: Form, out: impl Write) -> io::Result<()> {
+pub(super) fn write(bundle: &Bundle, form: Form, out: impl Write) -> io::Result<()> {
     let mut archive = LayerWriter::new(out);
     for dir in ["blobs", "blobs/sha256"] {
         archive
             .add(&Entry::new(dir, Kind::Dir, 0o755), &[])
             .map_err(io::Error::other)?;
     }
-    for (name, (mode, content)) in files(layout, form)? {
+    for (name, (mode, content)) in files(bundle, form)? {
         let mut entry = Entry::new(name, Kind::File, mode);
         let mut content: Box<dyn Read> = match content {
             Content::File(path, size) => {
@@ -128,9 +117,9 @@ pub(super) fn write(layout: &Layout<'_>, form: Form, out: impl Write) -> io::Res
 }
 
 /// Writes the image as a layout in a directory, whose other blobs stay.
-pub(super) fn write_directory(layout: &Layout<'_>, root: &Path) -> io::Result<()> {
+pub(super) fn write_directory(bundle: &Bundle, root: &Path) -> io::Result<()> {
     fs_err::create_dir_all(root.join("blobs/sha256"))?;
-    let mut files: Vec<_> = files(layout, Form::Oci)?.into_iter().collect();
+    let mut files: Vec<_> = files(bundle, Form::Oci)?.into_iter().collect();
     // What names the others comes last.
     files.sort_by_key(|(name, _)| name == "index.json");
     for (name, (_, content)) in files {

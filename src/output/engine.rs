@@ -1,17 +1,25 @@
 //! The engine's own image store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::Product;
+use super::image::{Described, DescribedPlatform};
 use super::layer::encode;
 use crate::engine::{Engine, EngineError, ImageStore, LoadRequest, NewLayer, Result};
 use crate::image::{ImageConfig, Layer};
 use crate::request::{Compression, ImageOptions};
 
-/// Makes the image and names it; gives its ID. An image that is there already is only named.
+/// An image in the engine.
+pub struct Stored {
+    pub id: String,
+    pub described: Option<Described>,
+}
+
+/// Makes the image and names it. An image that is there already is only named.
 ///
 /// # Errors
 /// When the engine refuses.
@@ -20,7 +28,7 @@ pub async fn to_engine(
     config: ImageConfig,
     layers: Vec<Layer>,
     tags: &[String],
-) -> Result<String> {
+) -> Result<Stored> {
     if engine.info().store == ImageStore::GraphDriver {
         // There the ID is the digest of the config.
         let id = config.digest();
@@ -28,9 +36,13 @@ pub async fn to_engine(
             for tag in tags {
                 engine.tag(&image.id, tag).await?;
             }
-            return Ok(image.id);
+            return Ok(Stored {
+                id: image.id,
+                described: None,
+            });
         }
     }
+    let platform = config.platform();
     let request = LoadRequest {
         take_names: true,
         below: layers,
@@ -38,7 +50,16 @@ pub async fn to_engine(
         config: Box::new(move |_| config),
         tags: tags.to_vec(),
     };
-    engine.load(request).await.map(|loaded| loaded.id)
+    let loaded = engine.load(request).await?;
+    let described = loaded.manifest.map(|descriptor| Described {
+        descriptor,
+        annotations: BTreeMap::new(),
+        platform: Some(DescribedPlatform::of(&platform)),
+    });
+    Ok(Stored {
+        id: loaded.id,
+        described,
+    })
 }
 
 /// Gives the engine the layers of a build with no time after the epoch; those of the base image

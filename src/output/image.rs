@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::layer::{Blob, encode};
 use super::saved::Saved;
@@ -33,7 +33,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    fn new(media_type: &str, bytes: Vec<u8>) -> Self {
+    pub(super) fn new(media_type: &str, bytes: Vec<u8>) -> Self {
         let descriptor = Descriptor {
             media_type: media_type.into(),
             digest: Digest::sha256(&bytes),
@@ -99,17 +99,17 @@ pub(super) fn assemble(
 }
 
 /// A descriptor with everything that an index says of an image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Described {
     #[serde(flatten)]
     pub descriptor: Descriptor,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<DescribedPlatform>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DescribedPlatform {
     pub architecture: String,
     pub os: String,
@@ -117,8 +117,12 @@ pub struct DescribedPlatform {
     pub variant: Option<String>,
 }
 
-/// Names several images, one for each platform.
-pub(super) fn index(images: &[Image], options: &ImageOptions, oci: bool) -> io::Result<Document> {
+/// Names several images.
+pub(super) fn index(
+    manifests: Vec<Described>,
+    options: &ImageOptions,
+    oci: bool,
+) -> io::Result<Document> {
     let media_type = if oci {
         media_type::OCI_INDEX
     } else {
@@ -127,16 +131,23 @@ pub(super) fn index(images: &[Image], options: &ImageOptions, oci: bool) -> io::
     let index = Index {
         schema_version: 2,
         media_type,
-        manifests: images
-            .iter()
-            .map(|image| image.named(image.annotations.clone()))
-            .collect(),
+        manifests,
         annotations: options.annotations_of(AnnotationPlace::Index),
     };
     Ok(Document::new(
         media_type,
         serde_json::to_vec_pretty(&index)?,
     ))
+}
+
+impl DescribedPlatform {
+    pub(super) fn of(platform: &Platform) -> Self {
+        Self {
+            architecture: platform.architecture.clone(),
+            os: platform.os.clone(),
+            variant: platform.variant.clone(),
+        }
+    }
 }
 
 /// An index as another names it, made at `created`.
@@ -175,15 +186,16 @@ impl Image {
         self.named(annotations)
     }
 
+    /// As an index beside others names it.
+    pub(super) fn named_plainly(&self) -> Described {
+        self.named(self.annotations.clone())
+    }
+
     fn named(&self, annotations: BTreeMap<String, String>) -> Described {
         Described {
             descriptor: self.manifest.descriptor.clone(),
             annotations,
-            platform: Some(DescribedPlatform {
-                architecture: self.platform.architecture.clone(),
-                os: self.platform.os.clone(),
-                variant: self.platform.variant.clone(),
-            }),
+            platform: Some(DescribedPlatform::of(&self.platform)),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::saved::{Form, SavedLayer};
+use super::saved::{Form, Saved, SavedLayer};
 use crate::context::{Kind, LayerWriter, Mtime, TarReader};
 use crate::image::{Descriptor, Digest};
 use crate::request::{Compression, ImageOptions};
@@ -95,6 +96,22 @@ pub(super) fn encode(
         digest,
         size,
     })
+}
+
+/// A layer as a compressed blob in a file, which stays as long as what was saved.
+///
+/// # Errors
+/// When the disk is full.
+pub async fn packed(saved: &Arc<Saved>, index: usize) -> io::Result<(Descriptor, PathBuf)> {
+    let saved = Arc::clone(saved);
+    let pack = move || {
+        let options = ImageOptions::default();
+        let blob = encode(&saved.layers[index], &options, None, saved.dir.path())?;
+        Ok((blob.descriptor(true), blob.path))
+    };
+    tokio::task::spawn_blocking(pack)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// BuildKit has four degrees of zstd, chosen by ranges.

@@ -5,12 +5,16 @@
 //! written. Nothing is half there when that fails, but a directory that files were put into.
 
 mod archive;
+mod attestation;
+mod bundle;
 mod destination;
 mod engine;
 mod files;
 mod image;
 mod layer;
+mod provenance;
 mod push;
+mod registry;
 mod saved;
 mod tree;
 
@@ -18,12 +22,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bundle::Bundle;
+
 use crate::image::{Digest, ImageConfig, Reference};
+use crate::request::attest::Provenance;
 use crate::request::{Destination, Output, OutputKind};
 
 pub use engine::{rewritten, to_engine};
 pub use image::Described;
+pub use layer::packed;
+pub use provenance::{Facts, Material};
 pub use push::push;
+pub use registry::push_all;
 pub use saved::{Saved, save};
 
 /// What was built, in files.
@@ -34,6 +44,9 @@ pub struct Product {
     pub base: usize,
     /// `SOURCE_DATE_EPOCH`
     pub epoch: Option<i64>,
+    pub facts: Facts,
+    /// What the result shall attest.
+    pub provenance: Option<Provenance>,
 }
 
 /// What an image became outside the engine.
@@ -129,46 +142,12 @@ fn write_image(
     form: archive::Form,
     to: To<'_>,
 ) -> io::Result<Written> {
-    let options = &output.image;
-    let oci = options.oci_types.unwrap_or(form == archive::Form::Oci);
-    let mut images = Vec::new();
-    for product in products {
-        images.push(image::assemble(
-            &product.saved,
-            product.config.clone(),
-            options,
-            oci,
-            product.epoch,
-            product.base,
-        )?);
-    }
-    let epoch = products.first().and_then(|product| product.epoch);
-    let created = epoch.map_or_else(|| Ok(jiff::Timestamp::now()), jiff::Timestamp::from_second);
-    let created = created.map_err(io::Error::other)?;
-    let created = created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let (index, config_digest) = match images.as_slice() {
-        [one] => (None, Some(one.config.descriptor.digest.clone())),
-        several => (Some(image::index(several, options, oci)?), None),
-    };
-    let described = match &index {
-        Some(index) => image::describe_index(index, options, &created),
-        None => images[0].described(&created),
-    };
-    let layout = archive::Layout {
-        images: &images,
-        index: index.as_ref(),
-        described: &described,
-        names: &output.names,
-    };
+    let bundle = Bundle::new(products, output, form == archive::Form::Oci)?;
     match to {
         To::Archive(destination) => {
-            destination::write(destination, |out| archive::write(&layout, form, out))?;
+            destination::write(destination, |out| archive::write(&bundle, form, out))?;
         }
-        To::Directory(root) => archive::write_directory(&layout, root)?,
+        To::Directory(root) => archive::write_directory(&bundle, root)?,
     }
-    Ok(Written {
-        config_digest,
-        described,
-        names: output.names.clone(),
-    })
+    Ok(bundle.written())
 }

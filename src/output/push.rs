@@ -38,15 +38,20 @@ pub async fn push(
 }
 
 fn refused(name: &Reference, error: &EngineError) -> Diagnostic {
+    let unauthorized = matches!(error, EngineError::Unauthorized { .. });
+    cannot_push(name, error.to_string(), unauthorized)
+}
+
+pub(super) fn cannot_push(name: &Reference, why: String, unauthorized: bool) -> Diagnostic {
     let message = format!("cannot push `{name}`");
     let diagnostic = Diagnostic::error(message)
         .with_class(Class::Environment)
-        .with_note(error.to_string());
-    match error {
-        EngineError::Unauthorized { .. } => diagnostic.with_hint(match &name.registry {
-            Some(registry) => format!("log in with `docker login {registry}`"),
-            None => "log in with `docker login`, and check that the name is one of yours".into(),
-        }),
-        _ => diagnostic,
+        .with_note(why);
+    if !unauthorized {
+        return diagnostic;
     }
+    diagnostic.with_hint(match &name.registry {
+        Some(registry) => format!("log in with `docker login {registry}`"),
+        None => "log in with `docker login`, and check that the name is one of yours".into(),
+    })
 }

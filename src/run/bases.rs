@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::build;
 use crate::diag::{Class, Diagnostic, Diagnostics};
 use crate::engine::{BaseImage, Engine, EngineError, PullEvent};
+use crate::image::Digest;
+use crate::output::Material;
 use crate::plan::{BaseIndex, BaseWanted, Graph};
 use crate::progress::{Numbering, Running, StepOutcome};
 use crate::request::{BuildRequest, NamedContext};
@@ -15,19 +17,20 @@ use super::remembered::Remembered;
 /// The base images of a plan.
 pub(super) type Bases = BTreeMap<BaseIndex, BaseImage>;
 
-/// Answers every wish of the graph.
+/// Answers every wish of the graph; says too what the images are.
 pub(super) async fn supply(
     graph: &mut Graph,
     engine: &dyn Engine,
     request: &BuildRequest,
     remembered: &Remembered,
     numbering: &Numbering,
-) -> Result<Bases, Diagnostics> {
+) -> Result<(Bases, Vec<Material>), Diagnostics> {
     let mut bases = Bases::new();
+    let mut materials = Vec::new();
     loop {
         let wanted = graph.wanted();
         if wanted.is_empty() {
-            return Ok(bases);
+            return Ok((bases, materials));
         }
         let mut asked = Vec::new();
         for want in &wanted {
@@ -39,12 +42,27 @@ pub(super) async fn supply(
             match answer {
                 Ok(base) => {
                     graph.supply(want.base, base.config.clone())?;
+                    materials.push(material(want, &base));
                     bases.insert(want.base, base);
                 }
                 Err(error) => errors.push(error),
             }
         }
         errors.into_result()?;
+    }
+}
+
+/// The digest is the registry's where the image came from one, else the engine's.
+fn material(want: &BaseWanted, base: &BaseImage) -> Material {
+    let start = format!("{}@", want.reference.name());
+    let mut of_registry = base.repo_digests.iter();
+    let digest = of_registry
+        .find_map(|name| name.strip_prefix(&start))
+        .unwrap_or(&base.id);
+    Material {
+        name: want.reference.clone().with_default_tag(),
+        platform: want.platform.clone(),
+        digest: Digest::new(digest),
     }
 }
 

@@ -4,26 +4,39 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Built, Ended, Surroundings, environment};
+use super::{Built, Ended, Surroundings, environment, registries};
 use crate::build::{self, Ledger, Snapshot};
 use crate::cache::RecordedLayer;
+use crate::caches::INLINE;
 use crate::diag::Diagnostic;
 use crate::image::{ImageConfig, Layer, Reference};
-use crate::output::{self, Product};
+use crate::output::{self, Facts, Product};
 use crate::plan::Plan;
 use crate::progress::{Numbering, StepOutcome};
-use crate::request::{Annotation, AnnotationPlace, BuildRequest, Compression, Output, OutputKind};
+use crate::request::{
+    Annotation, AnnotationPlace, BuildRequest, Compression, ImageOptions, Output, OutputKind,
+};
 
 /// What a build made for one platform.
 pub(super) struct Result {
     pub(super) plan: Arc<Plan>,
     pub(super) snapshot: Snapshot,
+    pub(super) facts: Facts,
+    /// What the config says of how the image was made, for those who have it as their cache.
+    pub(super) inline: Option<String>,
 }
 
 impl Result {
     fn config(&self, epoch: Option<i64>) -> ImageConfig {
         let stage = self.plan.stage(self.plan.target);
-        build::final_config(stage.expect("the target is planned"), &self.snapshot, epoch)
+        let stage = stage.expect("the target is planned");
+        let mut config = build::final_config(stage, &self.snapshot, epoch);
+        // What a base image says of itself is not true of this one.
+        config.other.remove(INLINE);
+        if let Some(text) = &self.inline {
+            config.other.insert(INLINE.into(), text.clone().into());
+        }
+        config
     }
 
     fn layers(&self) -> Vec<Layer> {
@@ -46,7 +59,7 @@ pub(super) async fn export(
     let needs_files = request
         .outputs
         .iter()
-        .any(|output| output::is_written(&output.kind) || rewrites(output));
+        .any(|o| output::is_written(&o.kind) || rewrites(o) || is_ours_to_push(request, o));
     let mut products = Vec::new();
     for result in results.iter().filter(|_| needs_files) {
         let step = numbering.start("exporting layers");
@@ -59,9 +72,14 @@ pub(super) async fn export(
             config: result.config(request.epoch),
             base: base.take_while(|layer| layer.created.is_none()).count(),
             epoch: request.epoch,
+            facts: result.facts.clone(),
+            provenance: request.attest.provenance.clone(),
         }));
     }
-    let mut built = Built::default();
+    let mut built = Built {
+        facts: results.iter().map(|result| result.facts.clone()).collect(),
+        ..Built::default()
+    };
     for output in &request.outputs {
         if !output::is_written(&output.kind) {
             continue;
@@ -78,15 +96,22 @@ pub(super) async fn export(
         |kind: &OutputKind| matches!(kind, OutputKind::Engine | OutputKind::Image { .. });
     for output in request.outputs.iter().filter(|o| to_engine(&o.kind)) {
         let product = products.first().filter(|_| rewrites(output));
-        // Several are refused by `check`.
-        for result in results {
+        // An engine takes one; several are only pushed.
+        for result in results.iter().filter(|_| results.len() == 1) {
             let (config, layers) = (result.config(request.epoch), result.layers());
             store(
                 output, around, ledger, &config, &layers, product, &mut built,
             )
             .await?;
         }
-        if output.kind == (OutputKind::Image { push: true }) {
+        if is_ours_to_push(request, output) {
+            let (registries, names) = (registries(request, around)?, output.names.clone());
+            let written = output::push_all(&products, output, &registries, numbering).await?;
+            built.digest = Some(written.described.descriptor.digest.to_string());
+            built.config_digest = written.config_digest.map(|digest| digest.to_string());
+            built.described = Some(written.described);
+            built.names = names;
+        } else if output.kind == (OutputKind::Image { push: true }) {
             let pushed = output::push(&*around.engine, &output.names, numbering).await?;
             built.digest = pushed.map(|digest| digest.to_string());
         }
@@ -125,7 +150,9 @@ async fn store(
     let image = output::to_engine(engine, config, layers, &tags).await;
     *named = image.is_ok();
     drop(named);
-    built.image = Some(image.map_err(failed)?);
+    let stored = image.map_err(failed)?;
+    built.described = stored.described;
+    built.image = Some(stored.id);
     Ok(())
 }
 
@@ -156,6 +183,29 @@ fn title(kind: &OutputKind) -> &'static str {
     }
 }
 
+/// Whether a registry gets what no engine could push.
+fn is_ours_to_push(request: &BuildRequest, output: &Output) -> bool {
+    output.kind == (OutputKind::Image { push: true })
+        && (request.platforms.len() > 1
+            || request.attest.provenance.is_some()
+            || beyond_engines(&output.image).is_some())
+}
+
+/// What an engine cannot give an image.
+fn beyond_engines(options: &ImageOptions) -> Option<&'static str> {
+    let asked = [
+        (!options.annotations.is_empty(), "annotations"),
+        (options.compression != Compression::Gzip, "`compression`"),
+        (options.force_compression, "`force-compression`"),
+        (options.compression_level.is_some(), "`compression-level`"),
+        (options.oci_types == Some(true), "`oci-mediatypes`"),
+        (options.insecure, "`registry.insecure`"),
+    ];
+    asked
+        .into_iter()
+        .find_map(|(asked, what)| asked.then_some(what))
+}
+
 /// What an output cannot do with an image, said before anything is built.
 pub(super) fn check(request: &BuildRequest) -> std::result::Result<(), Diagnostic> {
     let several = request.platforms.len() > 1;
@@ -176,25 +226,21 @@ pub(super) fn check(request: &BuildRequest) -> std::result::Result<(), Diagnosti
             return Err(Diagnostic::error(message)
                 .with_hint("annotate the manifest: `--annotation manifest:KEY=VALUE`"));
         }
-        let in_engine = matches!(output.kind, OutputKind::Engine | OutputKind::Image { .. });
+        let in_engine = matches!(
+            output.kind,
+            OutputKind::Engine | OutputKind::Image { push: false }
+        );
         if several && (in_engine || matches!(output.kind, OutputKind::DockerArchive(_))) {
             let message = "an engine takes one platform at a time, and several are asked for";
             return Err(Diagnostic::error(message).with_hint(
-                "write an index of all of them: `--output type=oci,dest=FILE`, or name one platform",
+                "push an index of all of them with `--push`, or write it: `--output type=oci,dest=FILE`",
             ));
         }
         if several && output.platform_split == Some(false) {
             let message = "the files of several platforms cannot be in one directory";
             return Err(Diagnostic::error(message).with_hint("leave out `platform-split=false`"));
         }
-        let asked = [
-            (!options.annotations.is_empty(), "annotations"),
-            (options.compression != Compression::Gzip, "`compression`"),
-            (options.force_compression, "`force-compression`"),
-            (options.compression_level.is_some(), "`compression-level`"),
-            (options.oci_types == Some(true), "`oci-mediatypes`"),
-        ];
-        if let Some((_, what)) = asked.into_iter().find(|(asked, _)| *asked && in_engine) {
+        if let Some(what) = beyond_engines(options).filter(|_| in_engine) {
             let message = format!("an image in the engine cannot be given {what}");
             return Err(Diagnostic::error(message)
                 .with_hint("write it to an archive: `--output type=oci,dest=FILE`"));

@@ -2,12 +2,14 @@
 
 mod bases;
 mod cache;
+mod caches;
 mod check;
 mod context;
 mod dependencies;
 mod entitlements;
 mod explained;
 mod export;
+mod facts;
 mod kept;
 mod layout;
 mod lint;
@@ -35,6 +37,7 @@ use crate::image::Reference;
 use crate::output;
 use crate::plan::{self, Plan};
 use crate::progress::{Event, Numbering, Sink};
+use crate::registry::{Logins, Registries};
 use crate::request::BuildRequest;
 use crate::sandbox::World;
 use crate::source::SourceFile;
@@ -60,6 +63,8 @@ const ATTEMPTS: usize = 5;
 pub struct Surroundings {
     pub engine: Arc<dyn Engine>,
     pub sink: Arc<dyn Sink>,
+    /// Who we are at registries.
+    pub logins: Arc<dyn Logins>,
     /// What bowline's own process can be asked of, to find its pod or container.
     pub world: World,
     /// Ends the build early; whatever it made on the way is removed.
@@ -82,6 +87,8 @@ pub struct Built {
     /// How an index would name it.
     pub described: Option<output::Described>,
     pub names: Vec<Reference>,
+    /// How it came to be, for each platform.
+    pub facts: Vec<output::Facts>,
 }
 
 /// Why there is no image.
@@ -109,7 +116,9 @@ impl From<Diagnostic> for Ended {
 struct Prepared {
     plan: Arc<Plan>,
     bases: bases::Bases,
+    materials: Vec<output::Material>,
     network: NetworkMode,
+    elsewhere: Option<Arc<dyn build::Elsewhere>>,
     /// The container that bowline itself lives in, if that is known.
     home: Option<String>,
 }
@@ -308,6 +317,7 @@ async fn build_one(
 ) -> Result<Built, Ended> {
     let prepared = prepare(request, recipe, around, numbering, network, false).await?;
     let plan = Arc::clone(&prepared.plan);
+    let facts = facts::begin(request, recipe, around, &prepared.materials);
     let builder = builder(request, recipe, around, ledger, numbering, prepared);
     let explained = Explained::open(request, around.engine.info());
     let results = Results::open(request, around.engine.info());
@@ -320,10 +330,11 @@ async fn build_one(
         Some(known) => known.find(request, &*around.engine).await?,
         None => None,
     };
-    if let Some(built) = built {
+    if let Some(mut built) = built {
         builder.show_target_cached();
         explained.all_found(numbering);
         recipe.contexts.save();
+        built.facts = vec![facts::end(facts)];
         Ok(built)
     } else {
         let snapshot = builder.build().await;
@@ -332,14 +343,14 @@ async fn build_one(
         let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
         // A result with a secret in it is found step by step, so that it is told of.
         let clean = snapshot.layers.iter().all(|layer| layer.leaks.is_empty());
-        let built = export::export(
-            request,
-            around,
-            ledger,
-            &[export::Result { plan, snapshot }],
-            numbering,
-        )
-        .await?;
+        let result = export::Result {
+            plan,
+            snapshot,
+            facts: facts::end(facts),
+            inline: caches::inline(request, &builder).await?,
+        };
+        let built = export::export(request, around, ledger, &[result], numbering).await?;
+        caches::send(request, around, &builder, numbering).await?;
         if let Some(known) = known.filter(|_| clean) {
             known.keep(&built);
         }
@@ -366,11 +377,17 @@ async fn build_several(
         let told = at > 0;
         let prepared = prepare(&one, recipe, around, numbering, network, told).await?;
         let plan = Arc::clone(&prepared.plan);
+        let facts = facts::begin(&one, recipe, around, &prepared.materials);
         let builder = builder(&one, recipe, around, ledger, numbering, prepared);
         let snapshot = builder.build().await;
         recipe.contexts.save();
         let snapshot = snapshot.map_err(|failure| (*failure).clone())?;
-        results.push(export::Result { plan, snapshot });
+        results.push(export::Result {
+            plan,
+            snapshot,
+            facts: facts::end(facts),
+            inline: caches::inline(&one, &builder).await?,
+        });
     }
     export::export(request, around, ledger, &results, numbering).await
 }
@@ -419,7 +436,7 @@ async fn prepare(
     );
     crate::lint::file(&mut linted.lint, dockerfile);
     let mut graph = plan::graph(dockerfile, options, &mut linted.lint)?;
-    let bases = {
+    let (bases, materials) = {
         let remembered = Remembered::open(&request.cache_dir, engine.info());
         bases::supply(&mut graph, engine, request, &remembered, numbering).await?
     };
@@ -429,6 +446,8 @@ async fn prepare(
     Ok(Prepared {
         plan,
         bases,
+        materials,
+        elsewhere: caches::sources(request, around, &recipe.numbering)?,
         network: network.mode.clone(),
         home: network.home.clone(),
     })
@@ -468,6 +487,7 @@ fn builder(
         numbering: Arc::clone(numbering),
         gate: around.gate.clone(),
         keep: around.keep.clone(),
+        elsewhere: prepared.elsewhere,
     })
 }
 
@@ -493,6 +513,12 @@ pub async fn preview(
     let found = found.map_err(|failure| (*failure).clone())?;
     closed.map_err(|error| build::of_engine(&error))?;
     Ok(build::show_preview(&plan, &found))
+}
+
+/// How registries are spoken to.
+fn registries(request: &BuildRequest, around: &Surroundings) -> Result<Registries, Diagnostic> {
+    let logins = Arc::clone(&around.logins);
+    Registries::new(&request.proxies, logins, request.patience)
 }
 
 /// An error that is about the machine, not about the person's files.

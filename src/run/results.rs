@@ -13,6 +13,7 @@ use super::{Built, Ended, remembered};
 use crate::build::{self, Builder};
 use crate::engine::{Engine, EngineInfo};
 use crate::image::Digest;
+use crate::output::Described;
 use crate::plan::Plan;
 use crate::request::{BuildRequest, OutputKind};
 
@@ -37,6 +38,8 @@ pub(super) struct Known {
 struct Kept {
     image: String,
     config_digest: String,
+    #[serde(default)]
+    described: Option<Described>,
 }
 
 impl Results {
@@ -47,7 +50,8 @@ impl Results {
             _ => false,
         };
         let asks = !request.no_cache && request.no_cache_filter.is_empty();
-        let plain = one && asks && request.epoch.is_none();
+        let caches = !request.caches.to.is_empty() || request.caches.inline;
+        let plain = one && asks && !caches && request.epoch.is_none();
         Self {
             dir: plain.then(|| request.cache_dir.join("results")),
             engine: format!("{} {:?}", engine.id, engine.store),
@@ -107,6 +111,7 @@ impl Known {
         Ok(Some(Built {
             image: Some(kept.image),
             config_digest: Some(kept.config_digest),
+            described: kept.described,
             names,
             ..Built::default()
         }))
@@ -125,6 +130,7 @@ impl Known {
         let kept = Kept {
             image: image.clone(),
             config_digest: config_digest.clone(),
+            described: built.described.clone(),
         };
         if let Err(error) = remembered::write(&self.file, &kept) {
             tracing::debug!(%error, "the result is not remembered");

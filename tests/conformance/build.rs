@@ -138,6 +138,11 @@ impl Drop for Remover {
     }
 }
 
+/// What an image is, as far as builders decide it.
+pub fn described(saved: &Saved) -> Result<Value, String> {
+    describe(saved, &[]).map(Value::Object)
+}
+
 fn describe(saved: &Saved, timed: &[String]) -> Result<Map<String, Value>, String> {
     let busybox = busybox()?;
     let above = saved.layers.first() == busybox.layers.first();

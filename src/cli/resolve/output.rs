@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Result, annotation};
 use crate::cli::args::BuildArgs;
+use crate::cli::environment::{self as names, Environment};
 use crate::diag::{Diagnostic, suggest};
 use crate::image::Reference;
 use crate::request::{Compression, Destination, ImageOptions, Output, OutputKind};
@@ -19,7 +20,11 @@ const TYPES: [&str; 7] = [
 ];
 
 /// The outputs; `tags` are the names that images get everywhere.
-pub(super) fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output>> {
+pub(super) fn outputs(
+    args: &BuildArgs,
+    tags: &[Reference],
+    environment: &Environment,
+) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
     for text in args.output.iter().filter(|text| !text.is_empty()) {
         outputs.push(output(text)?);
@@ -40,7 +45,13 @@ pub(super) fn outputs(args: &BuildArgs, tags: &[Reference]) -> Result<Vec<Output
         }
     }
     if outputs.is_empty() {
-        outputs.push(plain(OutputKind::Engine));
+        let load = environment.get(names::BUILDX_NO_DEFAULT_LOAD)?;
+        let kept_out = load.and_then(boolean) == Some(true);
+        outputs.push(plain(if kept_out {
+            OutputKind::Nothing
+        } else {
+            OutputKind::Engine
+        }));
     }
     let annotations = annotation::flags(&args.others.annotation)?;
     for output in &mut outputs {
@@ -142,6 +153,7 @@ fn output(text: &str) -> Result<Output> {
             "force-compression" => output.image.force_compression = flag()?,
             "oci-mediatypes" => output.image.oci_types = Some(flag()?),
             "rewrite-timestamp" => output.image.rewrite_timestamp = flag()?,
+            "registry.insecure" => output.image.insecure = flag()?,
             "platform-split" => output.platform_split = Some(flag()?),
             "mode" if value == "delete" => output.delete = true,
             "mode" if value == "copy" => {}
@@ -201,7 +213,7 @@ fn output(text: &str) -> Result<Output> {
     Ok(output)
 }
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "compression",
     "compression-level",
     "dest",
@@ -211,6 +223,7 @@ const OPTIONS: [&str; 11] = [
     "oci-mediatypes",
     "platform-split",
     "push",
+    "registry.insecure",
     "rewrite-timestamp",
     "tar",
 ];
@@ -226,7 +239,7 @@ fn compression(text: &str) -> std::result::Result<Compression, String> {
     }
 }
 
-fn boolean(text: &str) -> Option<bool> {
+pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

@@ -22,6 +22,7 @@ pub(super) fn report(args: &BuildArgs, debug: bool, environment: &Environment) -
         timing: args.timing,
         iidfile: args.iidfile.clone(),
         metadata_file: args.metadata_file.clone(),
+        metadata_provenance: super::attest::in_metadata(environment)?,
         log_dir: Some(environment.log_dir()),
         docker_cli: environment
             .get(names::DOCKER_CLI_PLUGIN_SOCKET)?
@@ -39,6 +40,7 @@ pub(super) fn aside(debug: bool, environment: &Environment) -> Report {
         timing: false,
         iidfile: None,
         metadata_file: None,
+        metadata_provenance: None,
         log_dir: None,
         docker_cli: None,
     }

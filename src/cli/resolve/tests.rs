@@ -249,19 +249,18 @@ fn errors_name_the_flag() {
             "`--iidfile` cannot be combined with outputs of type `local` and `tar`",
         ),
         (
-            &[".", "--cache-to", "x"],
-            "`--cache-to x` is not supported yet",
-        ),
-        (
             &[".", "--cache-from=type=nope"],
             "invalid `--cache-from type=nope`: there is no type `nope`",
         ),
-        (&[".", "--sbom=true"], "`--sbom` is not supported yet"),
+        (
+            &[".", "--sbom=true"],
+            "a bill of materials (`--sbom`) is not supported",
+        ),
         (
             &[".", "--allow", "security.insecur"],
             "unknown `--allow security.insecur`",
         ),
-        (&[".", "--squash"], "`--squash` is not supported yet"),
+        (&[".", "--policy", "p"], "`--policy` is not supported yet"),
     ] {
         assert_eq!(message(words), expected, "{words:?}");
     }

@@ -238,6 +238,7 @@ fn docker_archive(
             loaded: Loaded {
                 id: id.to_string(),
                 layers,
+                manifest: None,
             },
             root: None,
         },
@@ -278,7 +279,11 @@ fn oci_layout(layers: Vec<Layer>, config: MakeConfig) -> (Made, Vec<File>) {
     let id = manifest.digest.to_string();
     (
         Made {
-            loaded: Loaded { id, layers },
+            loaded: Loaded {
+                id,
+                layers,
+                manifest: Some(manifest.clone()),
+            },
             root: Some(manifest),
         },
         files,
