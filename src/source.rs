@@ -68,21 +68,27 @@ pub struct SourceFile {
     name: String,
     text: String,
     line_starts: Vec<usize>,
+    /// Where bytes stood that are not UTF-8.
+    replaced: Vec<usize>,
 }
 
 impl SourceFile {
     /// A source with this name (shown in messages) and text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        let text = text.into();
+        Self::with_replaced(name.into(), text.into(), Vec::new())
+    }
+
+    fn with_replaced(name: String, text: String, replaced: Vec<usize>) -> Arc<Self> {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let line_starts = std::iter::once(0)
             .chain(breaks.map(|(at, _)| at + 1))
             .collect();
         Arc::new(Self {
-            name: name.into(),
+            name,
             text,
             line_starts,
+            replaced,
         })
     }
 
@@ -90,7 +96,24 @@ impl SourceFile {
     /// spans then point into the text after that replacement.
     #[must_use]
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Arc<Self> {
-        Self::new(name, String::from_utf8_lossy(bytes))
+        let mut text = String::with_capacity(bytes.len());
+        let mut replaced = Vec::new();
+        for chunk in bytes.utf8_chunks() {
+            text.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                replaced.push(text.len());
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Self::with_replaced(name.into(), text, replaced)
+    }
+
+    /// The first place in a span where the file has bytes that are not UTF-8.
+    #[must_use]
+    pub fn not_utf8(&self, span: Span) -> Option<Span> {
+        let mut replaced = self.replaced.iter();
+        let at = replaced.find(|at| (span.start..span.end).contains(*at))?;
+        Some(Span::new(*at, at + char::REPLACEMENT_CHARACTER.len_utf8()))
     }
 
     /// The name to show.
@@ -207,6 +230,10 @@ mod tests {
     fn bytes_that_are_not_text_are_replaced() {
         let source = SourceFile::from_bytes("f", b"a\xffb");
         assert_eq!(source.text(), "a\u{fffd}b");
+        assert_eq!(source.not_utf8(Span::new(0, 5)), Some(Span::new(1, 4)));
+        assert_eq!(source.not_utf8(Span::new(2, 5)), None);
+        let whole = SourceFile::from_bytes("f", "\u{fffd}".as_bytes());
+        assert_eq!(whole.not_utf8(Span::new(0, 3)), None);
     }
 
     #[test]

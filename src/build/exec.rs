@@ -176,7 +176,7 @@ impl Builder {
             working_dir: "/".into(),
             labels: self.ledger.labels(),
             network,
-            hostname: own_name.then(|| HOSTNAME.to_owned()),
+            hostname: own_name.then(|| run.hostname.as_deref().unwrap_or(HOSTNAME).to_owned()),
             extra_hosts: self.settings.extra_hosts.clone(),
             mounts: vec![init_volume::mount()],
             stdin: true,

@@ -53,8 +53,8 @@ pub(super) fn yours(step: &Step, message: impl Into<String>) -> Diagnostic {
 pub(super) fn user(step: &Step, error: &UserError) -> Failure {
     match error {
         UserError::Engine(error) => engine(step, error),
-        other => {
-            Arc::new(yours(step, other.to_string()).with_hint("use numbers: `--chown=1000:1000`"))
+        UserError::NoFile { .. } => {
+            Arc::new(yours(step, error.to_string()).with_hint("use numbers: `--chown=1000:1000`"))
         }
     }
 }

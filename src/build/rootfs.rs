@@ -271,7 +271,33 @@ impl Rootfs {
     pub(super) async fn is_own(&self, path: &str, modified: i64) -> Result<bool> {
         self.lower.is_own(path, modified).await
     }
+
+    /// Whether a directory with nothing of the image's in it is the image's all the same, of a
+    /// [`plain`](Self::plain) one. Engines put files into an image's own `/dev` too, which then
+    /// has another time; an image that has `/proc` or `/sys` is taken to have that too.
+    pub(super) async fn is_own_directory(&self, path: &str, modified: i64) -> Result<bool> {
+        if self.lower.is_older_than_container(modified).await? {
+            return Ok(true);
+        }
+        if path != "/dev" {
+            return Ok(false);
+        }
+        for other in ["/proc", "/sys"] {
+            let time = self.lower.lstat(other).await?.map(|meta| meta.mtime.secs);
+            if self
+                .lower
+                .is_older_than_container(time.unwrap_or(i64::MAX))
+                .await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
+
+/// The directories that engines make in the same way.
+pub(super) const DIRECTORIES_MADE_BY_ENGINES: [&str; 4] = ["/dev", "/etc", "/proc", "/sys"];
 
 /// What engines make in every container where the image has none of that name. Containers that
 /// ran show other files there.
@@ -311,18 +337,22 @@ impl Lower {
     }
 
     async fn is_own(&self, path: &str, modified: i64) -> Result<bool> {
-        let Some(image) = &self.image else {
-            return Ok(true);
-        };
         if self.ran || !MADE_BY_ENGINES.contains(&path) {
             return Ok(true);
         }
+        self.is_older_than_container(modified).await
+    }
+
+    /// The image was there before the container.
+    async fn is_older_than_container(&self, modified: i64) -> Result<bool> {
+        let Some(image) = &self.image else {
+            return Ok(true);
+        };
         let container = self.container(image).await?;
         let ask = || async {
             let found = self.engine.inspect(container).await?;
             Ok::<_, EngineError>(found.map_or(i64::MAX, |found| found.created))
         };
-        // The image was there before the container.
         Ok(modified < *self.created.get_or_try_init(ask).await?)
     }
 

@@ -178,6 +178,7 @@ impl Site {
             secret_env: Vec::new(),
             devices: Vec::new(),
             script: None,
+            hostname: None,
         }
     }
 

@@ -11,8 +11,6 @@ pub(super) enum UserError {
     /// There is no image yet to look a name up in.
     #[error("the image has no `{file}` to look up `{name}` in")]
     NoFile { file: &'static str, name: String },
-    #[error("`{0}` is not a user and group as `user[:group]`")]
-    Malformed(String),
 }
 
 /// The numbers of `user[:group]` in an image. A number stands for itself. A user without a group
@@ -23,9 +21,6 @@ pub(super) async fn owner(rootfs: &Rootfs, text: &str) -> Result<(u32, u32), Use
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
     };
-    if user.is_empty() && group.is_none_or(str::is_empty) {
-        return Err(UserError::Malformed(text.to_owned()));
-    }
     let (uid, own_gid) = match number(user) {
         Some(uid) => (uid, uid),
         None if user.is_empty() => (0, 0),

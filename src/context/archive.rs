@@ -113,9 +113,6 @@ pub enum UnpackError {
     Broken(#[source] io::Error),
     #[error("the archive's entry `{path}` is outside of the destination")]
     Outside { path: String },
-    /// A name that a layer cannot hold; another way than a layer is needed.
-    #[error("the archive's entry `{path}` cannot be stored in a layer")]
-    Whiteout { path: String },
     /// A hard link to a file that the archive does not hold; if the image holds it, another
     /// way than a layer is needed.
     #[error("the archive's entry `{path}` is a hard link to `{target}`, which it does not hold")]
@@ -215,9 +212,6 @@ impl Unpacking<'_, '_> {
             return Err(UnpackError::UnknownType { path, kind });
         }
         let (dir, name) = split(&path);
-        if name.starts_with(".wh.") {
-            return Err(UnpackError::Whiteout { path });
-        }
         let dir = self.directory(dir, &path)?;
         let place = join(&dir, name);
         // What was there goes away, unless two directories become one. Only then it matters
@@ -249,8 +243,7 @@ impl Unpacking<'_, '_> {
         if let Some((uid, gid)) = self.options.owner {
             (entry.uid, entry.gid) = (uid, gid);
         }
-        // Docker takes times before 1970 for 1970 when it unpacks.
-        entry.mtime = entry.mtime.max(Mtime::default());
+        entry.mtime = bounded(entry.mtime);
         let xattrs: Vec<_> = xattrs
             .into_iter()
             .filter(|(name, _)| is_carried(name))
@@ -305,6 +298,11 @@ impl Unpacking<'_, '_> {
                     } else {
                         join(&done, &target)
                     };
+                    if !absolute && leaves(&target) {
+                        return Err(UnpackError::Outside {
+                            path: of.to_owned(),
+                        });
+                    }
                     todo.extend(reversed(&inside(&target)));
                     done.clear();
                 }
@@ -386,6 +384,17 @@ impl Unpacking<'_, '_> {
             self.known.insert(path, None);
         }
         self.known.insert(path.to_owned(), None);
+    }
+}
+
+/// Docker takes times before 1970, and those after what nanoseconds in 64 bits can say, for 1970
+/// when it unpacks.
+fn bounded(time: Mtime) -> Mtime {
+    const LAST: i64 = i64::MAX / 1_000_000_000;
+    if (0..=LAST).contains(&time.secs) {
+        time
+    } else {
+        Mtime::default()
     }
 }
 

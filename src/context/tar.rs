@@ -7,6 +7,7 @@
 mod header;
 mod pax;
 pub(super) mod read;
+mod sparse;
 #[cfg(test)]
 mod tests;
 
@@ -55,9 +56,6 @@ pub enum LayerError {
     /// The content ended early or went on after the entry's size.
     #[error("`{path}` changed while the build read it")]
     Changed { path: String },
-    /// A name that would delete instead of add: `.wh.…`. A layer cannot hold it as a file.
-    #[error("`{path}` cannot be stored in a layer, where names with `.wh.` mean deletion")]
-    Whiteout { path: String },
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
     #[error("cannot write the layer: {0}")]
@@ -97,18 +95,14 @@ impl<W: Write> LayerWriter<W> {
         self.add_file(entry, xattrs, &mut io::empty())
     }
 
-    /// Adds a file; `content` must give exactly [`Entry::size`] bytes.
+    /// Adds a file; `content` must give exactly [`Entry::size`] bytes. A name with `.wh.` is a
+    /// deletion, which has none.
     pub fn add_file(
         &mut self,
         entry: &Entry,
         xattrs: &[Xattr],
         content: &mut dyn Read,
     ) -> Result<(), LayerError> {
-        if entry.name().starts_with(WHITEOUT) {
-            return Err(LayerError::Whiteout {
-                path: entry.path.clone(),
-            });
-        }
         self.header(entry, xattrs)?;
         if entry.is_file() {
             self.content(entry, content)

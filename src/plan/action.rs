@@ -41,6 +41,9 @@ pub struct Run {
     pub devices: Vec<Device>,
     /// A heredoc with its own interpreter.
     pub script: Option<Script>,
+    /// What the machine is called, when not as BuildKit calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
 }
 
 /// `RUN --network=`

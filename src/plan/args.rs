@@ -13,6 +13,8 @@ use crate::image::Platform;
 
 /// The build argument that keeps the cache mounts of builds apart.
 pub(super) const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+/// The build argument that names the machine that commands find themselves on.
+pub(super) const HOSTNAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
 
 /// A list of variables in the order of their first setting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

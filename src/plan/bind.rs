@@ -212,6 +212,7 @@ impl Graph {
                     proxy: &args::proxies(build_args),
                     froms: &command.mounts,
                     cache_namespace: namespace.map_or("", String::as_str),
+                    hostname: build_args.get(args::HOSTNAME),
                 };
                 return state.run(inst, run, &surroundings).map(Some);
             }

@@ -20,6 +20,7 @@ pub(super) struct Surroundings<'a> {
     /// For each of its mounts, where its files are.
     pub(super) froms: &'a [CopyFrom],
     pub(super) cache_namespace: &'a str,
+    pub(super) hostname: Option<&'a String>,
 }
 
 impl State {
@@ -56,6 +57,7 @@ impl State {
             let refused = at(inst, inst.span, "`RUN []` names no command");
             return Err(refused.with_hint("write the command as the list's first word"));
         }
+        is_utf8(inst, &argv)?;
         let line = format!("RUN {}", self.history_command(&argv));
         history::layer(&mut self.image, &line);
         let mut env = self.vars.clone();
@@ -82,6 +84,10 @@ impl State {
             secret_env: mounts.secret_env,
             devices: self.devices(inst, run)?,
             script,
+            hostname: surroundings
+                .hostname
+                .filter(|name| !name.is_empty())
+                .cloned(),
         };
         Ok((Action::Run(action), text))
     }
@@ -150,6 +156,19 @@ impl State {
         }
         words.extend(argv.iter().cloned());
         words.join(" ")
+    }
+}
+
+/// Refuses a command whose bytes in the file are not UTF-8, as BuildKit does. Everywhere else
+/// such bytes are replaced, and what a comment says does not matter.
+fn is_utf8(inst: &Instruction, argv: &[String]) -> Result<(), Diagnostic> {
+    let replaced = |word: &String| word.contains(char::REPLACEMENT_CHARACTER);
+    match inst.source.not_utf8(inst.span) {
+        Some(place) if argv.iter().any(replaced) => {
+            let refused = at(inst, place, "this is not UTF-8, as a command must be");
+            Err(refused.with_hint("save the Dockerfile as UTF-8"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -464,6 +464,7 @@ impl Placement {
             }
         }
         self.link_names();
+        self.files = deletions(self.files);
         Ok(Placed { files: self.files })
     }
 }
@@ -485,6 +486,27 @@ impl Placement {
             }
         }
     }
+}
+
+/// What is named like a deletion is one in every layer: nothing of it can be kept.
+fn deletions(files: BTreeMap<String, LayerFile>) -> BTreeMap<String, LayerFile> {
+    let is_deletion = |path: &str| path.contains("/.wh.");
+    if !files.keys().any(|path| is_deletion(path)) {
+        return files;
+    }
+    let mut kept = BTreeMap::new();
+    for (path, mut file) in files {
+        if is_deletion(parent_of(&path)) {
+            continue;
+        }
+        if is_deletion(&path) {
+            file.entry.kind = Kind::File;
+            file.entry.size = 0;
+            file.content = Content::None { xattrs: Vec::new() };
+        }
+        kept.insert(path, file);
+    }
+    kept
 }
 
 /// Below this number every file of a tree is looked up at its destination.

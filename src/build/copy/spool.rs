@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
 
 use super::gather::Problem;
-use crate::build::rootfs::{MADE_BY_ENGINES, Meta, MetaKind, Rootfs};
+use crate::build::rootfs::{DIRECTORIES_MADE_BY_ENGINES, MADE_BY_ENGINES, Meta, MetaKind, Rootfs};
 use crate::context::fixed_prefix;
 use crate::context::{Entry, FileTree, Kind, TarTree};
 use crate::plan::{Copy, CopySource, clean};
@@ -48,6 +48,16 @@ pub(in crate::build) async fn tree_of(
         let found = tree.lstat(&path[1..])?;
         if let Some(entry) = found
             && !rootfs.is_own(path, entry.mtime.secs).await?
+        {
+            tree.remove(&path[1..]);
+        }
+    }
+    for path in DIRECTORIES_MADE_BY_ENGINES {
+        let found = tree.lstat(&path[1..])?;
+        if let Some(entry) = found
+            && entry.is_dir()
+            && tree.list(&path[1..])?.is_empty()
+            && !rootfs.is_own_directory(path, entry.mtime.secs).await?
         {
             tree.remove(&path[1..]);
         }

@@ -1,12 +1,13 @@
 //! Reads tar archives of any make as a stream, with little memory whatever is in them.
 //!
 //! Understands what Go's `archive/tar` does: old headers, ustar, GNU (long names, binary
-//! numbers) and PAX. Sparse files are refused.
+//! numbers) and PAX with its sparse files. Those of GNU's older form are of an unknown type.
 
 use std::io::{self, Read};
 
 use super::BLOCK;
 use super::pax;
+use super::sparse::{self, Parts};
 use crate::context::entry::{Entry, Kind, Mtime, Xattr};
 use crate::context::name;
 
@@ -21,6 +22,8 @@ pub(crate) struct TarReader<R> {
     /// Of the current entry's content, and the padding after it.
     left: u64,
     padding: usize,
+    /// Of a sparse file.
+    parts: Option<Parts>,
 }
 
 /// An entry's header.
@@ -48,6 +51,7 @@ impl<R: Read> TarReader<R> {
             input,
             left: 0,
             padding: 0,
+            parts: None,
         }
     }
 
@@ -76,13 +80,19 @@ impl<R: Read> TarReader<R> {
                 b'L' => extra.path = Some(until_nul(&self.whole()?).to_owned()),
                 b'K' => extra.target = Some(until_nul(&self.whole()?).to_owned()),
                 _ => {
-                    let header = fields.header(kind, extra)?;
+                    let (mut header, sparse) = fields.header(kind, extra)?;
                     self.left = if header.has_content() {
                         header.entry.size
                     } else {
                         0
                     };
                     self.padding = super::padding(self.left);
+                    if header.entry.is_file() {
+                        self.parts = sparse.parts(&mut self.input, &mut self.left)?;
+                    }
+                    if let Some(parts) = &self.parts {
+                        header.entry.size = parts.size;
+                    }
                     return Ok(Some(header));
                 }
             }
@@ -122,6 +132,7 @@ impl<R: Read> TarReader<R> {
         let all = self.left + self.padding as u64;
         let skipped = io::copy(&mut (&mut self.input).take(all), &mut io::sink())?;
         (self.left, self.padding) = (0, 0);
+        self.parts = None;
         if skipped < all {
             Err(io::ErrorKind::UnexpectedEof.into())
         } else {
@@ -133,9 +144,28 @@ impl<R: Read> TarReader<R> {
 /// The content of the current entry.
 impl<R: Read> Read for TarReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut stored = Stored {
+            input: &mut self.input,
+            left: &mut self.left,
+        };
+        match &mut self.parts {
+            Some(parts) => parts.read(buffer, &mut stored),
+            None => stored.read(buffer),
+        }
+    }
+}
+
+/// What the archive holds of the current entry's content.
+struct Stored<'a, R> {
+    input: &'a mut R,
+    left: &'a mut u64,
+}
+
+impl<R: Read> Read for Stored<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer
             .len()
-            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            .min(usize::try_from(*self.left).unwrap_or(usize::MAX));
         if wanted == 0 {
             return Ok(0);
         }
@@ -143,7 +173,7 @@ impl<R: Read> Read for TarReader<R> {
         if got == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.left -= got as u64;
+        *self.left -= got as u64;
         Ok(got)
     }
 }
@@ -230,7 +260,7 @@ impl Fields<'_> {
         u32::try_from(self.number(start, 8)?).map_err(|_| bad("owner"))
     }
 
-    fn header(&self, kind: u8, extra: Extra) -> io::Result<Header> {
+    fn header(&self, kind: u8, extra: Extra) -> io::Result<(Header, sparse::Records)> {
         let mut path = self.text(0, 100).to_owned();
         let magic = &self.0[257..265];
         if magic == b"ustar\x0000" {
@@ -253,6 +283,7 @@ impl Fields<'_> {
             ..Entry::new("", Kind::File, 0)
         };
         let mut xattrs = Vec::new();
+        let mut sparse = sparse::Records::default();
         for (key, value) in extra.records {
             let text = std::str::from_utf8(&value);
             let number = || text.ok().and_then(|text| text.parse().ok());
@@ -264,16 +295,20 @@ impl Fields<'_> {
                 "uid" => entry.uid = id(number())?,
                 "gid" => entry.gid = id(number())?,
                 "mtime" => entry.mtime = text.ok().and_then(time).ok_or_else(|| bad("time"))?,
-                _ if key.starts_with("GNU.sparse.") => return Err(bad("sparse file")),
                 _ => {
                     if let Some(name) = key.strip_prefix("SCHILY.xattr.") {
                         xattrs.push((name.to_owned(), value));
+                    } else if let Some(key) = key.strip_prefix(sparse::PREFIX) {
+                        sparse.take(key, &value)?;
                     }
                 }
             }
         }
         xattrs.sort_unstable();
         path = extra.path.unwrap_or(path);
+        if let Some(name) = sparse.name.take() {
+            path = name;
+        }
         target = extra.target.unwrap_or(target);
         if path.len() > MAX_PATH || target.len() > MAX_PATH {
             return Err(bad("name, too long"));
@@ -305,11 +340,12 @@ impl Fields<'_> {
             entry.size = 0;
         }
         entry.path = name::from_bytes(&path);
-        Ok(Header {
+        let header = Header {
             entry,
             xattrs,
             unknown,
-        })
+        };
+        Ok((header, sparse))
     }
 }
 
@@ -342,7 +378,7 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
-fn bad(what: &str) -> io::Error {
+pub(super) fn bad(what: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
         format!("invalid {what} in a tar archive"),
