@@ -14,13 +14,13 @@ use super::debug::{File, build_under};
 use super::environment::{self, Environment};
 use super::exit::Exit;
 use super::resolve;
-use super::result::Outcome;
+use super::result::{self, Outcome};
 use super::session::{self, BuildResult, Session};
 use crate::build::Command;
 use crate::debug::dap::{Debuggee, Launch, Launcher, serve};
 use crate::debug::{Catalog, Stepper, Subject};
 use crate::diag::{Class, Diagnostic};
-use crate::progress::{Event, Sink};
+use crate::progress::Sink;
 use crate::request::{BuildRequest, ContextSource, DockerfileSource};
 
 /// Serves until the editor has gone; with an address, until it is stopped.
@@ -49,9 +49,7 @@ async fn listen(address: &str, launcher: Arc<Starter>, session: Session) -> Buil
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let own = listener.local_addr().map_err(failed)?;
-    session
-        .sink
-        .emit(Event::Note(format!("listening at {own}")));
+    result::print(&format!("listening at {own}\n"))?;
     let editors = TaskTracker::new();
     loop {
         let accepted = tokio::select! {

@@ -172,7 +172,11 @@ pub(super) fn stages(stepper: &Stepper, site: &Site) -> String {
             }
             None => "not there now".to_owned(),
         };
-        rows.push(vec![name, format!("{} steps", stage.steps.len()), state]);
+        let steps = match stage.steps.len() {
+            1 => "1 step".to_owned(),
+            count => format!("{count} steps"),
+        };
+        rows.push(vec![name, steps, state]);
     }
     table(&rows, 80)
 }

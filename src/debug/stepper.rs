@@ -436,16 +436,19 @@ impl State {
             Moment::After => last,
             Moment::Failed => false,
         };
+        // Those who wait for a stage may run beside it: they count once it has ended.
+        let of_caller =
+            |from: &From| from.callers.contains(&stage) && !self.stages.contains_key(&from.stage);
         match &self.mode {
             Mode::Run | Mode::Return(_) => false,
-            Mode::Next(from) => ends && (stage == from.stage || from.callers.contains(&stage)),
+            Mode::Next(from) => ends && (stage == from.stage || of_caller(from)),
             Mode::Into(from) => {
                 let within = site.callers().iter().any(|(by, _)| *by == from.stage);
-                ends && (stage == from.stage || from.callers.contains(&stage) || within)
+                ends && (stage == from.stage || of_caller(from) || within)
             }
             Mode::Out(from) => {
                 let end = stage == from.stage && site.moment() == Moment::After && last;
-                end || (ends && from.callers.contains(&stage))
+                end || (ends && of_caller(from))
             }
             Mode::Until(wanted) => {
                 let line = site.line();

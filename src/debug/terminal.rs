@@ -1,8 +1,9 @@
 //! The person's terminal itself: its size, and its raw mode for the time of a shell.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -51,6 +52,8 @@ impl Drop for Tty {
 pub struct Raw {
     _before: Tty,
     over: Arc<AtomicBool>,
+    /// Reads the keys.
+    reader: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Raw {
@@ -62,6 +65,7 @@ impl Raw {
         Ok(Self {
             _before: before,
             over: Arc::default(),
+            reader: Mutex::default(),
         })
     }
 
@@ -69,7 +73,8 @@ impl Raw {
     pub fn terminal(&self, kind: String) -> Terminal {
         let (send, keys) = mpsc::channel(16);
         let over = Arc::clone(&self.over);
-        std::thread::spawn(move || read_keys(&send, &over));
+        let reader = std::thread::spawn(move || read_keys(&send, &over));
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         let (resized, size) = watch::channel(Tty::size().unwrap_or((80, 24)));
         tokio::spawn(async move {
             let Ok(mut changes) = signal(SignalKind::window_change()) else {
@@ -93,6 +98,14 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
+        let reader = self
+            .reader
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = reader.take() {
+            // Otherwise it could take a key from who reads next.
+            let _ = reader.join();
+        }
     }
 }
 

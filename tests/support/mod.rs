@@ -3,11 +3,13 @@
 #![allow(dead_code, reason = "not every test needs every helper")]
 
 pub mod bowline;
+pub mod dap;
 pub mod distribution;
 pub mod docker;
 pub mod engine;
 pub mod pod;
 pub mod private;
+pub mod pty;
 mod recorder;
 pub mod registry;
 mod scene;

@@ -116,7 +116,8 @@ impl Outbox {
             "success": answer.is_ok(),
         });
         match answer {
-            Ok(Value::Null) => {}
+            // Nothing needs a body here, but there are clients that look for one.
+            Ok(Value::Null) => response["body"] = json!({}),
             Ok(body) => response["body"] = body,
             Err(wrong) => {
                 let first = wrong.lines().next().unwrap_or_default().to_owned();
