@@ -58,10 +58,20 @@ impl Access {
             if !self.insecure {
                 return url("https");
             }
-            let probe = registries.client.get(format!("http://{}/v2/", self.host));
-            let reply = transfer::send(probe, Body::None, registries.patience).await;
-            let plain = reply.is_ok_and(|reply| reply.status != StatusCode::BAD_REQUEST);
-            url(if plain { "http" } else { "https" })
+            let probe = async |scheme: &str| {
+                let probe = format!("{scheme}://{}/v2/", self.host);
+                let probe = registries.client.get(probe);
+                transfer::send(probe, Body::None, registries.patience).await
+            };
+            let plain = match probe("http").await {
+                Ok(reply) if reply.status != StatusCode::BAD_REQUEST => return url("http"),
+                Ok(_) => None,
+                Err(error) => Some(error),
+            };
+            match (probe("https").await, plain) {
+                (Ok(_), _) => url("https"),
+                (Err(error), None) | (Err(_), Some(error)) => Err(error),
+            }
         };
         self.base.get_or_try_init(find).await.cloned()
     }

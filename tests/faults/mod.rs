@@ -6,6 +6,7 @@
 mod disk;
 mod engine;
 mod kills;
+mod registry;
 mod twins;
 
 use std::collections::BTreeSet;

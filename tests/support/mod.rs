@@ -2,6 +2,7 @@
 //! independent witness of what bowline did.
 #![allow(dead_code, reason = "not every test needs every helper")]
 
+pub mod bad_line;
 pub mod bowline;
 pub mod dap;
 pub mod distribution;
