@@ -4,7 +4,12 @@
 //! editor's console takes the commands of the terminal.
 
 mod answers;
+mod evaluate;
+mod outbox;
+mod places;
 mod server;
+mod session;
+mod stack;
 mod values;
 mod wire;
 
