@@ -491,12 +491,12 @@ impl Builder {
                     .await?
             }
             (Action::Workdir(workdir), _) => {
-                self.workdir_step(platform, step, workdir, names, below)
+                self.workdir_step(stage, step, workdir, names, below)
                     .await?
             }
             (Action::Copy(copy), files) => {
                 let files = files.expect("a copy has gathered its files");
-                self.copy_step(platform, step, copy, files, names, below, progress)
+                self.copy_step(stage, step, copy, files, names, below, progress)
                     .await?
             }
         };

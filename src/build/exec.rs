@@ -41,7 +41,9 @@ impl Builder {
         progress: &Running,
     ) -> std::result::Result<Snapshot, Failure> {
         let engine_failed = |error: EngineError| failure::engine(step, &error);
-        if let Some(place) = self.shared_place(platform, run, &files, below).await? {
+        if !self.runs_alone(below)
+            && let Some(place) = self.shared_place(platform, run, below).await?
+        {
             return self
                 .run_shared(platform, step, run, names, below, place, progress)
                 .await;
@@ -215,7 +217,7 @@ impl Builder {
     ) -> Result<Ended> {
         let token = request.token.clone();
         let request = encoded(request)?;
-        self.engine.create(spec).await?;
+        self.ledger.create(spec).await?;
         let mut attached = self.engine.attach(&spec.name).await?;
         self.engine.start(&spec.name).await?;
         let feed = async {

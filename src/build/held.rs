@@ -87,7 +87,7 @@ impl Builder {
         let request = request
             .encode()
             .map_err(|error| EngineError::Local(format!("the step cannot be sent: {error}")))?;
-        self.engine.create(spec).await?;
+        self.ledger.create(spec).await?;
         let mut attached = self.engine.attach(&spec.name).await?;
         self.engine.start(&spec.name).await?;
         let broken = |error: std::io::Error| EngineError::Local(error.to_string());

@@ -34,7 +34,7 @@ pub(super) async fn mount(
     spec.entrypoint = vec![init_volume::PROGRAM.to_owned()];
     spec.mounts = vec![init_volume::mount()];
     spec.extra_hosts = all_hosts(extra, &known);
-    engine.create(&spec).await?;
+    ledger.create(&spec).await?;
     engine.start(&spec.name).await?;
     let detail = engine.inspect(&spec.name).await?;
     let path = detail.map(|detail| detail.hosts_path).unwrap_or_default();

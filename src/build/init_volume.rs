@@ -56,7 +56,7 @@ pub(super) async fn fill(
         target: FOLDER.into(),
         read_only: false,
     }];
-    engine.create(&spec).await?;
+    ledger.create(&spec).await?;
     let written = engine.write(&spec.name, FOLDER, archive()).await;
     ledger.leave(&spec.name);
     written

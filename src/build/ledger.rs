@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::owner::Owner;
-use crate::engine::{Engine, Result};
+use crate::engine::{ContainerSpec, Engine, EngineError, Result};
 
 /// The build that a container belongs to.
 const LABEL_BUILD: &str = "bowline.build";
@@ -21,6 +21,9 @@ const LABEL_OWNER: &str = "bowline.owner";
 
 /// The container that the owner's process cannot outlive: its pod's sandbox.
 const LABEL_HOME: &str = "bowline.home";
+
+/// How long the end of a build waits for what is under way.
+const LONGEST_REQUEST: Duration = Duration::from_secs(20);
 
 /// How often, and how long apart, the engine is asked for what a cut-off build left.
 const LOOKS: usize = 5;
@@ -38,8 +41,8 @@ pub struct Ledger {
     names: Mutex<BTreeSet<String>>,
     images: Mutex<Vec<String>>,
     volumes: Mutex<BTreeSet<String>>,
-    /// How many commits were begun and not seen to end.
-    committing: AtomicU32,
+    /// Requests that make something.
+    making: tokio_util::task::TaskTracker,
     /// How many containers of killed builds were found.
     swept: AtomicUsize,
     /// Removals that nobody waits for until the end.
@@ -58,7 +61,7 @@ impl Ledger {
             names: Mutex::new(BTreeSet::new()),
             images: Mutex::default(),
             volumes: Mutex::default(),
-            committing: AtomicU32::new(0),
+            making: tokio_util::task::TaskTracker::new(),
             swept: AtomicUsize::new(0),
             leaving: tokio_util::task::TaskTracker::new(),
         }
@@ -119,16 +122,49 @@ impl Ledger {
         });
     }
 
-    /// Commits a container. An engine goes on with a commit whose asker has gone, so one that is
-    /// cut off is remembered.
+    /// Creates a container.
+    ///
+    /// # Errors
+    /// As [`Engine::create`].
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<()> {
+        let spec = spec.clone();
+        self.to_the_end(|engine| async move { engine.create(&spec).await })
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a volume that goes with the build, with a name that was [entered](Self::enter_volume).
+    ///
+    /// # Errors
+    /// As [`Engine::ensure_volume`].
+    pub async fn create_volume(&self, name: &str) -> Result<()> {
+        let (name, labels) = (name.to_owned(), self.labels());
+        self.to_the_end(|engine| async move { engine.ensure_volume(&name, &labels).await })
+            .await?;
+        Ok(())
+    }
+
+    /// Commits a container.
     ///
     /// # Errors
     /// As [`Engine::commit`].
     pub async fn commit(&self, container: &str) -> Result<String> {
-        self.committing.fetch_add(1, Ordering::Relaxed);
-        let committed = self.engine.commit(container).await;
-        self.committing.fetch_sub(1, Ordering::Relaxed);
-        committed
+        let container = container.to_owned();
+        self.to_the_end(|engine| async move { engine.commit(&container).await })
+            .await
+    }
+
+    /// Makes something. An engine goes on with that when its asker has gone, so the request does
+    /// too, and the end of the build waits for it: only then is what it made found and removed.
+    async fn to_the_end<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        request: impl FnOnce(Arc<dyn Engine>) -> F,
+    ) -> Result<T> {
+        let request = request(Arc::clone(&self.engine));
+        match self.making.spawn(request).await {
+            Ok(made) => made,
+            Err(error) => Err(EngineError::Local(error.to_string())),
+        }
     }
 
     /// Takes an untagged image that a commit made and an authored image has replaced. It goes
@@ -143,6 +179,12 @@ impl Ledger {
     /// # Errors
     /// With the first removal that failed, after all were tried.
     pub async fn close(&self) -> Result<()> {
+        self.making.close();
+        // An engine that never answers is not waited for.
+        let made = tokio::time::timeout(LONGEST_REQUEST, self.making.wait()).await;
+        if made.is_err() {
+            tracing::debug!("the engine is still busy with what the build has asked for");
+        }
         self.leaving.close();
         self.leaving.wait().await;
         let left: Vec<String> = self.names().iter().cloned().collect();
@@ -192,8 +234,7 @@ impl Ledger {
             let label = format!("{LABEL_BUILD}={}", self.build);
             let images = self.engine.untagged_images(&label).await?;
             let images: Vec<String> = images.into_iter().map(|image| image.id).collect();
-            let none = left.is_empty() && images.is_empty();
-            if none && self.committing.load(Ordering::Relaxed) == 0 {
+            if left.is_empty() && images.is_empty() {
                 break;
             }
             let removed = join_all(left.iter().map(|found| self.engine.remove(&found.id))).await;

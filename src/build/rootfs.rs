@@ -330,7 +330,7 @@ impl Lower {
     async fn container(&self, image: &str) -> Result<&String> {
         let create = || async {
             let spec = probe::spec(&self.ledger, image);
-            self.engine.create(&spec).await?;
+            self.ledger.create(&spec).await?;
             Ok(spec.name)
         };
         self.container.get_or_try_init(create).await

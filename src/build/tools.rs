@@ -53,7 +53,7 @@ impl Held {
             engine.pull(image, Some(platform), &|_| {}).await?;
         }
         let spec = probe::spec(self.ledger(), &name);
-        engine.create(&spec).await?;
+        self.ledger().create(&spec).await?;
         let there = self.entries().await;
         let tar = async {
             let mut bytes = Vec::new();

@@ -134,25 +134,48 @@ fn names(directory: &Path) -> io::Result<Vec<Vec<u8>>> {
 
 /// Does to the files below `root` what a layer says.
 pub(crate) fn apply(upper: &Path, root: &Path) -> io::Result<()> {
-    let mut directories = Vec::new();
-    walk(upper, &mut |file, from| {
-        let to = root.join(OsStr::from_bytes(&file.path));
-        put(&file, from, &to, root)?;
-        if matches!(file.kind, LayerKind::Directory { .. }) {
-            directories.push((to, file));
-        } else if !matches!(file.kind, LayerKind::Whiteout | LayerKind::Hardlink(_)) {
+    let mut putting = Putting::new(root);
+    walk(upper, &mut |file, from| putting.put(file, Some(from)))?;
+    putting.finish()
+}
+
+/// Files on their way to a place.
+pub(crate) struct Putting<'a> {
+    root: &'a Path,
+    directories: Vec<LayerFile>,
+}
+
+impl<'a> Putting<'a> {
+    pub(crate) fn new(root: &'a Path) -> Self {
+        Self {
+            root,
+            directories: Vec::new(),
+        }
+    }
+
+    /// Puts a file, with the content of another or its own.
+    pub(crate) fn put(&mut self, file: LayerFile, from: Option<&Path>) -> io::Result<()> {
+        let to = self.root.join(OsStr::from_bytes(&file.path));
+        put(&file, from, &to, self.root)?;
+        match file.kind {
+            LayerKind::Directory { .. } => self.directories.push(file),
+            LayerKind::Whiteout | LayerKind::Hardlink(_) => {}
+            _ => room::set_modified(&to, file.seconds, i64::from(file.nanos))?,
+        }
+        Ok(())
+    }
+
+    /// What was put into a directory has changed its time.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        for file in self.directories.iter().rev() {
+            let to = self.root.join(OsStr::from_bytes(&file.path));
             room::set_modified(&to, file.seconds, i64::from(file.nanos))?;
         }
         Ok(())
-    })?;
-    // What was put into a directory has changed its time.
-    for (to, file) in directories.iter().rev() {
-        room::set_modified(to, file.seconds, i64::from(file.nanos))?;
     }
-    Ok(())
 }
 
-fn put(file: &LayerFile, from: &Path, to: &Path, root: &Path) -> io::Result<()> {
+fn put(file: &LayerFile, from: Option<&Path>, to: &Path, root: &Path) -> io::Result<()> {
     let there = fs::symlink_metadata(to);
     let stays = matches!(file.kind, LayerKind::Directory { opaque: false })
         && there.as_ref().is_ok_and(Metadata::is_dir);
@@ -172,9 +195,12 @@ fn put(file: &LayerFile, from: &Path, to: &Path, root: &Path) -> io::Result<()> 
         }
         LayerKind::Directory { .. } if stays => {}
         LayerKind::Directory { .. } => fs::create_dir(to)?,
-        LayerKind::File => {
-            fs::copy(from, to)?;
-        }
+        LayerKind::File => match from {
+            Some(from) => {
+                fs::copy(from, to)?;
+            }
+            None => fs::write(to, &file.content)?,
+        },
         LayerKind::Fifo => room::make_node(to, FIFO | file.mode, 0)?,
         LayerKind::Char(device) => room::make_node(to, CHAR | file.mode, *device)?,
         LayerKind::Block(device) => room::make_node(to, BLOCK | file.mode, *device)?,

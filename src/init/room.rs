@@ -56,7 +56,7 @@ fn of(number: u32, what: &str) -> PathBuf {
 }
 
 /// Makes the directories of a layer; its root is like the one below.
-fn prepare(number: u32, below: &[u32]) -> io::Result<()> {
+pub(crate) fn prepare(number: u32, below: &[u32]) -> io::Result<()> {
     for what in ["u", "w", "r"] {
         fs::create_dir_all(of(number, what))?;
     }

@@ -4,6 +4,7 @@
 //! `init share` takes orders and makes a process of `init room` for each step; see `room.rs`
 //! for what that does. `init apply N` makes the layer N the container's own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -11,14 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use super::layer;
 use super::wire::SETUP_FAILED;
-use super::wire::share::{Frame, LAYERS, Order};
+use super::wire::share::{Frame, LAYERS, LayerFile, LayerKind, Order};
 
 /// How much of a command's output or of a layer goes into a frame.
 const PIECE: usize = 128 << 10;
+
+/// How many parts of a layer may wait until they are put in place.
+const PARTS: usize = 4;
 
 /// Where the frames go, a whole one at a time.
 #[derive(Clone)]
@@ -48,8 +53,30 @@ pub(crate) fn serve() -> i32 {
     }
     out.send(0, &Frame::Ready);
     let mut input = io::stdin().lock();
+    let mut puts: BTreeMap<u32, SyncSender<Vec<u8>>> = BTreeMap::new();
     loop {
         match Order::read(&mut input) {
+            Ok(Some(Order::Put {
+                number,
+                below,
+                last,
+                part,
+            })) => {
+                let parts = puts.entry(number).or_insert_with(|| {
+                    let (parts, coming) = mpsc::sync_channel(PARTS);
+                    let out = out.clone();
+                    thread::spawn(move || match put(number, &below, &coming) {
+                        Ok(()) => out.send(number, &Frame::Taken),
+                        Err(error) => out.send(number, &Frame::Failed(error.to_string())),
+                    });
+                    parts
+                });
+                // One that failed has said so.
+                let _ = parts.send(part);
+                if last {
+                    puts.remove(&number);
+                }
+            }
             Ok(Some(order)) => {
                 let out = out.clone();
                 thread::spawn(move || follow(order, &out));
@@ -83,6 +110,7 @@ fn follow(order: Order, out: &Out) {
                 Err(error) => out.send(number, &Frame::Failed(error.to_string())),
             }
         }
+        Order::Put { .. } => {}
         Order::Take { number } => match take(number, out) {
             Ok(()) => out.send(number, &Frame::Taken),
             Err(error) => out.send(number, &Frame::Failed(error.to_string())),
@@ -140,7 +168,7 @@ fn pump(mut from: impl Read, mut send: impl FnMut(Vec<u8>)) {
 fn take(number: u32, out: &Out) -> io::Result<()> {
     let mut part = Vec::new();
     layer::walk(&upper(number), &mut |mut file, from| {
-        if matches!(file.kind, super::wire::share::LayerKind::File) {
+        if matches!(file.kind, LayerKind::File) {
             file.content = fs::read(from)?;
         }
         part.extend(file.encode());
@@ -151,6 +179,20 @@ fn take(number: u32, out: &Out) -> io::Result<()> {
     })?;
     out.send(number, &Frame::Part(part));
     Ok(())
+}
+
+/// Makes a layer of entries that come in parts.
+fn put(number: u32, below: &[u32], parts: &Receiver<Vec<u8>>) -> io::Result<()> {
+    super::room::prepare(number, below)?;
+    let root = upper(number);
+    let mut putting = layer::Putting::new(&root);
+    for part in parts {
+        let files = LayerFile::decode_all(&part);
+        for file in files.map_err(|error| io::Error::other(error.to_string()))? {
+            putting.put(file, None)?;
+        }
+    }
+    putting.finish()
 }
 
 /// The directory of a layer's files.

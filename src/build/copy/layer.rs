@@ -16,8 +16,11 @@ use crate::progress::Running;
 
 /// The layer of placed files. Its size is reckoned first, because the archive that carries the
 /// layer to the engine must say it.
-pub(super) async fn new_layer(placed: Placed, progress: &Running) -> Result<NewLayer, Problem> {
-    let placed = Arc::new(placed);
+pub(super) async fn new_layer(
+    placed: &Arc<Placed>,
+    progress: &Running,
+) -> Result<NewLayer, Problem> {
+    let placed = Arc::clone(placed);
     let reckoned = {
         let placed = Arc::clone(&placed);
         run(move || size_of(&placed)).await?

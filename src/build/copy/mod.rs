@@ -5,6 +5,7 @@
 
 mod chmod;
 mod gather;
+mod handed;
 mod layer;
 mod place;
 mod remote;
@@ -14,28 +15,32 @@ mod spool;
 mod unpack;
 
 pub(super) use gather::{Files, Problem};
+use place::Placed;
 pub(super) use place::{PlaceError, Placement};
 pub use remote::one_file;
 pub(super) use spool::tree_of;
 
 use std::sync::Arc;
 
-use super::author::{self, Names};
+use super::author::Names;
 use super::builder::Builder;
 use super::failure::{self, Failure};
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot, StageResult};
 use super::user;
 use crate::diag::Diagnostic;
-use crate::image::Platform;
-use crate::plan::{Copy, Step, Workdir};
+use crate::engine::NewLayer;
+use crate::plan::{Copy, Stage, Step, Workdir};
 use crate::progress::Running;
+
+/// Larger copies are not handed over to a container besides the engine.
+const LARGEST_HANDED: u64 = 32 << 20;
 
 impl Builder {
     /// Copies gathered files and makes the step's image.
     #[expect(clippy::too_many_arguments, reason = "a step is all of these")]
     pub(super) async fn copy_step(
         &self,
-        platform: &Platform,
+        stage: &Stage,
         step: &Step,
         copy: &Copy,
         files: Files,
@@ -61,21 +66,61 @@ impl Builder {
             .finish()
             .await
             .map_err(|error| place_failed(step, &error))?;
-        let known = placed.metas();
-        let layer = layer::new_layer(placed, progress).await;
+        let placed = Arc::new(placed);
+        let layer = layer::new_layer(&placed, progress).await;
         let layer = layer.map_err(|problem| Arc::new(problem.at(step)))?;
-        let layers = below.layers.clone();
-        let made = author::step_image(&self.engine, platform, step, names, layers, Some(layer));
-        let authored = made.await.map_err(|error| failure::engine(step, &error))?;
-        let image = authored.image.clone();
-        let rootfs = below.rootfs.with_layer(image, known);
-        Ok(authored.snapshot(rootfs))
+        self.keep_copied(stage, step, names, below, placed, layer)
+            .await
+    }
+
+    /// Makes the step's image: beside the steps after it, where a container that is to run one of
+    /// them can have the files right away.
+    async fn keep_copied(
+        &self,
+        stage: &Stage,
+        step: &Step,
+        names: Names,
+        below: &Snapshot,
+        placed: Arc<Placed>,
+        layer: NewLayer,
+    ) -> StageResult {
+        let (definition, content) = (names.definition.clone(), names.content.clone());
+        let size = layer.size;
+        let known = placed.metas();
+        let making = {
+            let keeper = self.keeper(&stage.platform, step, names, below);
+            async move {
+                let rootfs = keeper.below.rootfs.clone();
+                let made = keeper.author(layer).await?;
+                let image = made.image.clone().unwrap_or_default();
+                Ok(Snapshot {
+                    rootfs: rootfs.with_layer(image, known),
+                    ..made
+                })
+            }
+        };
+        if size > LARGEST_HANDED {
+            return making.await;
+        }
+        let Some(run) = self.run_after(stage, step) else {
+            return making.await;
+        };
+        let later = snapshot::start(making);
+        let place = self.shared_place(&stage.platform, run, below).await?;
+        let handed = match place {
+            Some(place) => self.hand_over(place, handed::parts(placed)).await,
+            None => None,
+        };
+        match handed {
+            None => later.await,
+            Some(place) => Ok(self.snapshot_in(place, later, definition, content)),
+        }
     }
 
     /// Makes the directories of a `WORKDIR`.
     pub(super) async fn workdir_step(
         &self,
-        platform: &Platform,
+        stage: &Stage,
         step: &Step,
         workdir: &Workdir,
         names: Names,
@@ -95,13 +140,10 @@ impl Builder {
             .finish()
             .await
             .map_err(|error| place_failed(step, &error))?;
-        let known = placed.metas();
         let layer = layer::of_directories(&placed).map_err(|problem| Arc::new(problem.at(step)))?;
-        let layers = below.layers.clone();
-        let made = author::step_image(&self.engine, platform, step, names, layers, Some(layer));
-        let authored = made.await.map_err(|error| failure::engine(step, &error))?;
-        let rootfs = below.rootfs.with_layer(authored.image.clone(), known);
-        Ok(authored.snapshot(rootfs))
+        let placed = Arc::new(placed);
+        self.keep_copied(stage, step, names, below, placed, layer)
+            .await
     }
 }
 

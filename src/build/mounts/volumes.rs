@@ -69,8 +69,7 @@ impl Builder {
         };
         let made = slot.get_or_try_init(|| async {
             let name = self.ledger.enter_volume();
-            let labels = self.ledger.labels();
-            self.engine.ensure_volume(&name, &labels).await?;
+            self.ledger.create_volume(&name).await?;
             self.fill(&name, files, DATA, image, progress).await?;
             Ok(name)
         });
@@ -110,7 +109,7 @@ impl Builder {
             target: FILL.into(),
             read_only: false,
         }];
-        self.engine.create(&spec).await?;
+        self.ledger.create(&spec).await?;
         // From the root: Docker 20.10 looks for the first name of a hard link there, when it gives
         // the set-user-ID bit back that the change of the owner has taken.
         let below = format!("{}/{name}", FILL.trim_start_matches('/'));

@@ -40,7 +40,7 @@ impl SharedContainer {
         volume: String,
         confinement: (Confinement, String),
     ) -> Result<Option<Self>> {
-        engine.create(spec).await?;
+        ledger.create(spec).await?;
         let Attached { stdin, output } = engine.attach(&spec.name).await?;
         engine.start(&spec.name).await?;
         let (tell, mut told) = mpsc::unbounded_channel();
@@ -80,10 +80,39 @@ impl SharedContainer {
             Some(routes) => routes.insert(number, tell),
             None => return Err(self.gone()),
         };
+        self.send(order).await?;
+        Ok(told)
+    }
+
+    async fn send(&self, order: &Order) -> Result<()> {
         let mut stdin = self.stdin.lock().await;
         let sent = stdin.write_all(&order.encode()).await;
-        sent.and(stdin.flush().await).map_err(|_| self.gone())?;
-        Ok(told)
+        sent.and(stdin.flush().await).map_err(|_| self.gone())
+    }
+
+    /// Makes a layer of entries over those below.
+    pub(super) async fn put(
+        &self,
+        number: u32,
+        below: &[u32],
+        mut parts: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<()> {
+        let order = |part, last| Order::Put {
+            number,
+            below: below.to_vec(),
+            last,
+            part,
+        };
+        let mut told = self.order(number, &order(Vec::new(), false)).await?;
+        while let Some(part) = parts.recv().await {
+            self.send(&order(part, false)).await?;
+        }
+        self.send(&order(Vec::new(), true)).await?;
+        match told.recv().await {
+            Some(Frame::Taken) => Ok(()),
+            Some(Frame::Failed(reason)) => Err(unreadable(&reason)),
+            _ => Err(self.gone()),
+        }
     }
 
     /// The entries of a step's layer.

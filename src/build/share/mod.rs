@@ -12,25 +12,27 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
 pub(super) use container::SharedContainer;
 
 use super::author::{self, Names};
 use super::builder::Builder;
-use super::exec::{Ended, RunFiles};
+use super::exec::Ended;
 use super::failure::{self, Failure};
 use super::keep::Keeper;
+use super::ledger::Ledger;
 use super::rootfs::Rootfs;
 use super::said::Said;
-use super::snapshot::{self, Snapshot, StageResult};
+use super::snapshot::{self, Snapshot, StageFuture, StageResult};
 use super::{identity, mounts, target};
+use crate::cache::Key;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, Limits, Mount, NetworkMode, Result, Stream,
 };
 use crate::image::Platform;
 use crate::init::wire::share::{Frame, LAYERS, Order};
-use crate::plan::{Run, Step};
+use crate::plan::{Action, Run, Stage, Step};
 use crate::progress::Running;
 
 /// Larger layers do not travel: a container of the step's own takes them over in the engine.
@@ -46,6 +48,13 @@ pub(super) struct Shares {
     numbers: AtomicU32,
 }
 
+impl Shares {
+    /// The number of a new layer.
+    fn next(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
 type Slot = Arc<OnceCell<Option<Arc<SharedContainer>>>>;
 
 /// Where a step can go on: in a container, upon layers.
@@ -58,21 +67,42 @@ pub(super) struct Place {
 }
 
 impl Builder {
+    /// Whether a step can share a container.
+    fn can_share(&self, run: &Run) -> bool {
+        self.settings.share
+            && !run.insecure
+            && run.mounts.is_empty()
+            && run.secret_env.is_empty()
+            && self.settings.limits == Limits::default()
+    }
+
+    /// Whether nobody would share the container that a step is given: then what it changes, which
+    /// may be large, is better committed at once.
+    pub(super) fn runs_alone(&self, below: &Snapshot) -> bool {
+        let steps = self.plan().stages.iter().flat_map(|stage| &stage.steps);
+        let runs = steps.filter(|step| matches!(step.action, Action::Run(_)));
+        below.place.is_none() && runs.count() < 2
+    }
+
+    /// The next `RUN` of a stage after a step, if it can share a container.
+    pub(super) fn run_after<'a>(&self, stage: &'a Stage, step: &Step) -> Option<&'a Run> {
+        let at = stage.steps.iter().position(|one| std::ptr::eq(one, step))?;
+        let mut after = stage.steps[at + 1..].iter();
+        let next = after.find_map(|step| match &step.action {
+            Action::Run(run) => Some(run),
+            _ => None,
+        })?;
+        self.can_share(next).then_some(next)
+    }
+
     /// Where a step runs that can share a container.
     pub(super) async fn shared_place(
         &self,
         platform: &Platform,
         run: &Run,
-        files: &RunFiles,
         below: &Snapshot,
     ) -> std::result::Result<Option<Place>, Failure> {
-        let alone = !self.settings.share
-            || run.insecure
-            || !run.mounts.is_empty()
-            || !run.secret_env.is_empty()
-            || !files.files.is_empty()
-            || self.settings.limits != Limits::default();
-        if alone {
+        if !self.can_share(run) {
             return Ok(None);
         }
         let network = self.network_of(run);
@@ -124,15 +154,49 @@ impl Builder {
         spec.args = vec!["share".into()];
         spec.mounts.extend(self.hosts_mount(&spec).await?);
         let volume = self.ledger.enter_volume();
-        self.engine
-            .ensure_volume(&volume, &self.ledger.labels())
-            .await?;
+        self.ledger.create_volume(&volume).await?;
         spec.mounts.push(layers_mount(&volume, false));
         let apparmor = self.engine.info().apparmor;
         let confinement = mounts::allow_mounting(&mut spec.limits, apparmor);
         let (engine, ledger) = (&self.engine, &self.ledger);
         let started = SharedContainer::start(engine, ledger, &spec, volume, confinement).await?;
         Ok(started.map(Arc::new))
+    }
+
+    /// What stands in a container, and will have an image later.
+    pub(super) fn snapshot_in(
+        &self,
+        place: Place,
+        later: StageFuture,
+        definition: Key,
+        content: Key,
+    ) -> Snapshot {
+        Snapshot {
+            image: None,
+            layers: Vec::new(),
+            definition,
+            content,
+            rootfs: Rootfs::of_image(&self.engine, &self.ledger, None),
+            later: Some(later),
+            depth: None,
+            place: Some(place),
+        }
+    }
+
+    /// Puts a layer of entries into a container; `None` where it does not take them.
+    pub(super) async fn hand_over(
+        &self,
+        place: Place,
+        parts: mpsc::Receiver<Vec<u8>>,
+    ) -> Option<Place> {
+        let number = self.shares.next();
+        match place.container.put(number, &place.layers, parts).await {
+            Ok(()) => Some(place.with(number)),
+            Err(error) => {
+                tracing::debug!(%error, "a copy is not handed over");
+                None
+            }
+        }
     }
 
     /// Runs a step in a container that others run in too.
@@ -149,7 +213,7 @@ impl Builder {
     ) -> std::result::Result<Snapshot, Failure> {
         let engine_failed = |error: EngineError| failure::engine(step, &error);
         let container = &place.container;
-        let number = self.shares.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.shares.next();
         let ended = self.run_in(&place, number, run, progress).await;
         let (ended, size) = match ended {
             Ok(ended) => ended,
@@ -182,16 +246,13 @@ impl Builder {
         } else {
             snapshot::start(keep_small(kept, Arc::clone(container), number))
         };
-        Ok(Snapshot {
-            image: None,
-            layers: Vec::new(),
-            definition: names.definition,
-            content: names.content,
-            rootfs: Rootfs::of_image(&self.engine, &self.ledger, None),
-            later: Some(later),
-            depth: None,
-            place: Some(place.with(number)),
-        })
+        let place = place.with(number);
+        let Names {
+            definition,
+            content,
+            ..
+        } = names;
+        Ok(self.snapshot_in(place, later, definition, content))
     }
 
     /// A container that takes a layer over, to be created once the image below is there; its own
@@ -228,7 +289,7 @@ impl Builder {
         let spec = self.taking_over(platform, run, &below, container, number);
         let taken = async {
             let spec = spec.await?;
-            take_over(&*self.engine, &spec).await?;
+            take_over(&self.ledger, &*self.engine, &spec).await?;
             Ok(spec.name)
         };
         let taken: Result<String> = taken.await;
@@ -309,15 +370,15 @@ async fn keep_large(
         spec.image = image;
     }
     let keeper = Keeper { below, ..keeper };
-    let taken = take_over(&*keeper.engine, &spec).await;
+    let taken = take_over(&keeper.ledger, &*keeper.engine, &spec).await;
     taken.map_err(|error| failure::engine(&keeper.step, &error))?;
     let made = keeper.commit(spec.name).await?.settled().await;
     drop(shared);
     made
 }
 
-async fn take_over(engine: &dyn Engine, spec: &ContainerSpec) -> Result<()> {
-    engine.create(spec).await?;
+async fn take_over(ledger: &Arc<Ledger>, engine: &dyn Engine, spec: &ContainerSpec) -> Result<()> {
+    ledger.create(spec).await?;
     engine.start(&spec.name).await?;
     match engine.wait(&spec.name).await? {
         0 => Ok(()),

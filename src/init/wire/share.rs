@@ -24,6 +24,14 @@ pub enum Order {
     },
     /// Give the entries of this layer.
     Take { number: u32 },
+    /// Here is a part of the entries of a layer that no command has made, to stand over those
+    /// below; in each part the entries are whole.
+    Put {
+        number: u32,
+        below: Vec<u32>,
+        last: bool,
+        part: Vec<u8>,
+    },
 }
 
 /// What the program says.
@@ -42,7 +50,7 @@ pub enum Frame {
     },
     /// A part of the entries of a layer.
     Part(Vec<u8>),
-    /// There are no more parts.
+    /// All parts went out, or in.
     Taken,
     /// The layer cannot be read, for this reason.
     Failed(String),
@@ -59,17 +67,20 @@ impl Order {
                 below,
                 request,
             } => {
-                body.extend(1_u32.to_le_bytes());
-                body.extend(number.to_le_bytes());
-                super::put_number(&mut body, below.len());
-                for layer in below {
-                    body.extend(layer.to_le_bytes());
-                }
+                put_head(&mut body, 1, *number, below);
                 body.extend(request);
             }
             Self::Take { number } => {
-                body.extend(2_u32.to_le_bytes());
-                body.extend(number.to_le_bytes());
+                put_head(&mut body, 2, *number, &[]);
+            }
+            Self::Put {
+                number,
+                below,
+                last,
+                part,
+            } => {
+                put_head(&mut body, if *last { 4 } else { 3 }, *number, below);
+                body.extend(part);
             }
         }
         let mut order = Vec::with_capacity(body.len() + 4);
@@ -95,19 +106,33 @@ impl Order {
         input.read_exact(&mut bytes)?;
         let mut body = super::Body(&bytes);
         let mut number = || body.number().map_err(|_| malformed());
-        match number()? {
-            1 => {
-                let of = number()?;
-                let below = (0..number()?).map(|_| number()).collect::<Result<_, _>>()?;
-                Ok(Some(Self::Run {
-                    number: of,
-                    below,
-                    request: body.0.to_vec(),
-                }))
-            }
-            2 => Ok(Some(Self::Take { number: number()? })),
-            _ => Err(malformed()),
-        }
+        let (kind, number_of) = (number()?, number()?);
+        let below = (0..number()?).map(|_| number()).collect::<Result<_, _>>()?;
+        let rest = body.0.to_vec();
+        Ok(Some(match kind {
+            1 => Self::Run {
+                number: number_of,
+                below,
+                request: rest,
+            },
+            2 => Self::Take { number: number_of },
+            3 | 4 => Self::Put {
+                number: number_of,
+                below,
+                last: kind == 4,
+                part: rest,
+            },
+            _ => return Err(malformed()),
+        }))
+    }
+}
+
+fn put_head(body: &mut Vec<u8>, kind: u32, number: u32, below: &[u32]) {
+    body.extend(kind.to_le_bytes());
+    body.extend(number.to_le_bytes());
+    super::put_number(body, below.len());
+    for layer in below {
+        body.extend(layer.to_le_bytes());
     }
 }
 
@@ -311,6 +336,12 @@ mod tests {
                 request: b"request".to_vec(),
             },
             Order::Take { number: 3 },
+            Order::Put {
+                number: 4,
+                below: vec![3, 2, 1],
+                last: true,
+                part: b"entries".to_vec(),
+            },
         ];
         let bytes: Vec<u8> = orders.iter().flat_map(Order::encode).collect();
         let mut input = bytes.as_slice();
